@@ -1,0 +1,101 @@
+"""The secret key at home, and what is derived from it.
+
+`secret.key` holds 32 bytes that never leave the machine. Salts, redaction digests, pseudonyms and
+answer digests are HMAC-SHA-256 under keys derived from it by HKDF (RFC 5869, SHA-256, no salt, the
+label as info), so that nobody who holds a bundle can test a guess, and each purpose has its own key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from collector.model import ConfigError
+
+__all__ = ["Keys", "create_secret", "load_secret", "read_private"]
+
+SECRET_BYTES = 32
+_DIGEST_HEX = 32
+
+
+def _hkdf(secret: bytes, label: str) -> bytes:
+    pseudorandom = hmac.digest(bytes(32), secret, "sha256")
+    return hmac.digest(pseudorandom, label.encode() + b"\x01", "sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The four working keys and the id by which a statement names their origin."""
+
+    secret: bytes = field(repr=False)
+    salt: bytes = field(init=False, repr=False)
+    redact: bytes = field(init=False, repr=False)
+    person: bytes = field(init=False, repr=False)
+    answer: bytes = field(init=False, repr=False)
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        if len(self.secret) != SECRET_BYTES:
+            raise ConfigError(f"secret key: {len(self.secret)} bytes, must be {SECRET_BYTES}")
+        for label in ("salt", "redact", "person", "answer"):
+            object.__setattr__(self, label, _hkdf(self.secret, label))
+        object.__setattr__(self, "id", hashlib.sha256(_hkdf(self.secret, "id")).hexdigest()[:16])
+
+    def redaction(self, value: str) -> str:
+        """What is written in place of a secret: `hmac:` and 128 bits."""
+        return "hmac:" + hmac.digest(self.redact, value.encode(), "sha256").hex()[:_DIGEST_HEX]
+
+    def pseudonym(self, value: str) -> str:
+        """What is written in place of a name or mail address, equal for equal people.
+
+        Case and surrounding space do not count, so that one person has one pseudonym.
+        """
+        return (
+            "person:" + hmac.digest(self.person, value.strip().lower().encode(), "sha256").hex()[:_DIGEST_HEX]
+        )
+
+    def answer_digest(self, canonical: bytes) -> str:
+        """The digest of a parsed answer, as the ledger holds it."""
+        return "hmac:" + hmac.digest(self.answer, canonical, "sha256").hex()
+
+
+def read_private(path: Path) -> bytes:
+    """Read a file that must belong to this user and be closed to everyone else.
+
+    Raises:
+        ConfigError: it is missing, a symbolic link, someone else's, or open to others.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such key file; `collector init` makes one") from None
+    except OSError as error:
+        why = "a symbolic link, which is refused" if path.is_symlink() else error.strerror
+        raise ConfigError(f"{path}: {why}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f"{path}: not a regular file")
+        if status.st_uid != os.geteuid():
+            raise ConfigError(f"{path}: belongs to uid {status.st_uid}, must belong to uid {os.geteuid()}")
+        if status.st_mode & 0o077:
+            raise ConfigError(f"{path}: mode {status.st_mode & 0o777:04o}, must be 0600 (chmod 600 it)")
+        return file.read()
+
+
+def create_secret(path: Path) -> None:
+    """Write a new secret key, mode 0600. Raises FileExistsError rather than replace one."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(os.urandom(SECRET_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load_secret(path: Path) -> Keys:
+    """Load the secret key. Raises ConfigError as `read_private` does, or for a wrong length."""
+    return Keys(read_private(path))
