@@ -227,6 +227,10 @@ class Kind:
         """The operations that give the population."""
         return tuple(operation.name for operation in self.operations if operation.lists)
 
+    def operation(self, name: str) -> Operation | None:
+        """The operation of that name, if the kind declares it."""
+        return next((operation for operation in self.operations if operation.name == name), None)
+
     def column(self, name: str) -> Column:
         """The column of that name; KeyError if there is none."""
         for column in self.columns:

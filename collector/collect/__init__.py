@@ -1,0 +1,1 @@
+"""From configuration to segments and ledger: planning, asking, writing down."""
