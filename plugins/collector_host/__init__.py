@@ -1,0 +1,1 @@
+"""The source `host`: a Linux machine, asked by one read-only shell probe."""
