@@ -114,8 +114,6 @@ def _table(kind: Kind, source: str) -> list[str]:
         found.append(f"{kind.name}: must begin with {source}_")
     if not kind.title:
         found.append(f"{kind.name}: title is empty")
-    if not kind.identity:
-        found.append(f"{kind.name}: no columns tell one record from another")
     return found or _sql(kind)
 
 

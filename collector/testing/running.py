@@ -55,13 +55,19 @@ def check_run(source: type[Source], settings: Mapping[str, Json]) -> list[str]:
     recording = Recording()
     whole = collect(recording_source(source, recording)(settings))
     kinds = {kind.name: kind for kind in source.kinds}
-    found = [line for collected in whole for line in _check(collected, kinds)]
+    if found := [line for collected in whole for line in _check(collected, kinds)]:
+        return found
     for call in recording.calls:
-        torn = collect(replay_source(source, recording, {call.key: "TimeoutError"})(settings))
-        found += [
-            f"{line}, when {call.op} {dict(call.params)} fails" for line in _changes(whole, torn, kinds)
-        ]
+        torn = replay_source(source, recording, {call.key: "TimeoutError"})(settings)
+        found += [f"{line}, when {call.op} {dict(call.params)} fails" for line in _torn(torn, whole, kinds)]
     return found
+
+
+def _torn(source: Source, whole: tuple[Collected, ...], kinds: Mapping[str, Kind]) -> list[str]:
+    try:
+        return list(_changes(whole, collect(source), kinds))
+    except Exception as error:  # noqa: BLE001 - the plugin boundary: it is what is being tested
+        return [f"collecting raises {type(error).__name__}: {error}"]
 
 
 def _carry_out(source: Source, task: Task, kinds: Mapping[str, Kind]) -> Collected:
