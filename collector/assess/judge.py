@@ -1,0 +1,316 @@
+"""Runs bound checks over loaded tables and gives their findings, in the order of the format.
+
+All single-row checks of a kind run in one scan, whose results are kept as a narrow table; a check
+that makes the scan fail is found by running them one by one, and is unknown. What each verdict means
+stands in docs/format.md, "Verdicts".
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from collector.assess.bind import Bound
+from collector.assess.populations import Population, Populations
+from collector.assess.tables import Loaded, quoted
+from collector.canonical import dumps, loads
+from collector.model import Json
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["RESULTS", "Finding", "Judge"]
+
+RESULTS = ("pass", "fail", "unknown", "not_applicable")
+_PASS, _FAIL, _UNKNOWN, _NOT_APPLICABLE = range(4)
+_DETAIL = 300  # characters of a finding's detail
+_FETCH = 20_000  # rows at a time
+
+_KIND, _RESULT, _QUOTE, _SCOPE, _END = (
+    '\',"kind":"\'',
+    '\'","result":"\'',
+    "'\"'",
+    "',\"scope\":'",
+    "',\"waiver\":null}'",
+)
+"""Pieces of a finding's line, as SQL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding, as the two halves of its line and what control states need of it.
+
+    Attributes:
+        before, after: the canonical line around the place of its salt; `after` ends in
+            `"waiver":null}`.
+        result: an index into `RESULTS`.
+        scope, subject: of what it speaks; canonical JSON and plain text. Only failures carry them.
+    """
+
+    before: bytes
+    after: bytes
+    result: int
+    scope: str = ""
+    subject: str = ""
+
+
+class Judge:
+    """Verdicts over one database.
+
+    Args:
+        connection: holds the tables of `collector.assess.tables`, locked.
+        populations, loaded: what was not seen.
+        seconds: what one statement may take.
+        running: told each check's id, or "" for a scan, before it runs, so that a watcher knows whom
+            to blame.
+        skip: checks that are not run again, and why: they are unknown.
+        alone: checks that share no scan, since one of them is to blame.
+    """
+
+    def __init__(
+        self,
+        connection: DuckDBPyConnection,
+        populations: Populations,
+        loaded: Loaded,
+        *,
+        seconds: float,
+        running: Callable[[Sequence[str]], None],
+        skip: Mapping[str, str],
+        alone: frozenset[str] = frozenset(),
+    ) -> None:
+        self._connection = connection
+        self._populations = populations
+        self._loaded = loaded
+        self._seconds = seconds
+        self._running = running
+        self._skip = dict(skip)
+        self._alone = alone
+        self._tables: dict[str, tuple[str, str, str]] = {}
+        connection.execute("CREATE SCHEMA IF NOT EXISTS v")
+
+    def findings(self, checks: Sequence[Bound]) -> Iterator[tuple[Bound, Iterator[Finding]]]:
+        """Each check, in the order of ids, with its findings; consume them before going on."""
+        ordered = sorted(checks, key=lambda bound: bound.check.id)
+        self._scan([bound for bound in ordered if bound.check.query is None and not bound.unsupported])
+        for bound in ordered:
+            if bound.check.query is not None and not bound.unsupported:
+                self._query(bound)
+            yield bound, self._emit(bound)
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Checks that could not be run, and why."""
+        return self._skip
+
+    def _scan(self, checks: Sequence[Bound]) -> None:
+        by_kind: dict[str, list[Bound]] = {}
+        for bound in checks:
+            by_kind.setdefault(bound.kind, []).append(bound)
+        for kind, all_of_kind in sorted(by_kind.items()):
+            group = [bound for bound in all_of_kind if bound.check.id not in self._skip]
+            together = not any(bound.check.id in self._alone for bound in group)
+            error = self._try_scan(kind, group, f"v.{quoted(kind)}") if together else "apart"
+            if error:
+                self._one_by_one(kind, group)
+            for bound in all_of_kind:
+                if why := self._skip.get(bound.check.id):
+                    self._tables[bound.check.id] = self._blamed(kind, why)
+
+    def _one_by_one(self, kind: str, group: Sequence[Bound]) -> None:
+        for number, bound in enumerate(group):
+            if error := self._try_scan(kind, [bound], f"v.{quoted(f'{kind} {number}')}"):
+                self._skip[bound.check.id] = error
+
+    def _try_scan(self, kind: str, group: Sequence[Bound], table: str) -> str:
+        """Judge a kind's rows by a group of checks. Returns the error, "" if there was none."""
+        if not group:
+            return ""
+        columns = ", ".join(
+            f"{_verdict(bound)} AS __r{number}, {_detail(bound, f'__r{number}')} AS __d{number}"
+            for number, bound in enumerate(group)
+        )
+        self._running([bound.check.id for bound in group])
+        error = self._run(
+            f"CREATE TABLE {table} AS SELECT _scope, _id, {columns} "
+            f"FROM t.{quoted(kind)} ORDER BY _scope, _id"
+        )
+        if not error:
+            for number, bound in enumerate(group):
+                self._tables[bound.check.id] = (table, f"__r{number}", f"__d{number}")
+        return error
+
+    def _blamed(self, kind: str, why: str) -> tuple[str, str, str]:
+        """Every subject of a check that could not be run is unknown, with the error."""
+        source = f"(SELECT _scope, _id FROM t.{quoted(kind)} ORDER BY _scope, _id)"
+        return source, str(_UNKNOWN), _text(why[:_DETAIL])
+
+    def _query(self, bound: Bound) -> None:
+        id_ = bound.check.id
+        table = f"v.{quoted('query ' + id_)}"
+        if id_ not in self._skip:
+            self._running([id_])
+            if error := self._run(f"CREATE TABLE {table} AS {_query_sql(bound, self._tainted(bound))}"):
+                self._skip[id_] = error
+        if id_ in self._skip:
+            self._run(f"DROP TABLE IF EXISTS {table}")
+            self._run(f"CREATE TABLE {table} (_scope VARCHAR, _id VARCHAR, __r INTEGER, __d VARCHAR)")
+            self._connection.execute(
+                f"INSERT INTO {table} VALUES ('{{}}', '', ?, ?)", [_UNKNOWN, self._skip[id_][:_DETAIL]]
+            )
+        self._tables[id_] = (table, "__r", "__d")
+
+    def _tainted(self, bound: Bound) -> bool:
+        """Whether anything that a query reads was not seen."""
+        return any(
+            self._populations.incomplete(kind)
+            or any(column in self._loaded.column_gaps.get(kind, {}) for column in columns)
+            for kind, columns in bound.reads.items()
+        )
+
+    def _run(self, sql: str) -> str:
+        """Run a statement within its time. Returns the first line of its error, "" if there was none."""
+        import duckdb
+
+        timer = threading.Timer(self._seconds, self._connection.interrupt)
+        timer.start()
+        try:
+            self._connection.execute(sql)
+        except duckdb.InterruptException:
+            return f"the check took more than {self._seconds:g} s and was ended"
+        except duckdb.Error as error:
+            return f"the check failed: {str(error).splitlines()[0]}"
+        finally:
+            timer.cancel()
+        return ""
+
+    def _emit(self, bound: Bound) -> Iterator[Finding]:
+        unseen = list(self._unseen(bound))
+        if bound.unsupported:
+            rows = "(SELECT '' AS _scope, '' AS _id, 0 AS r, '' AS d, '' AS k LIMIT 0)"
+        else:
+            table, result, detail = self._tables[bound.check.id]
+            rows = (
+                f"(SELECT _scope, _id, {result} AS r, {detail} AS d, {_text(bound.kind)} AS k FROM {table})"
+            )
+        parameters: list[Json] = []
+        if unseen:
+            values = ", ".join("(?, '', ?, ?, ?)" for _ in unseen)
+            rows = f"(SELECT * FROM {rows} UNION ALL VALUES {values}) ORDER BY _scope, _id, k, d"
+            for kind, scope, code, why in unseen:
+                parameters += [scope, code, why, kind]
+        yield from self._lines(bound, rows, parameters)
+
+    def _lines(self, bound: Bound, rows: str, parameters: list[Json]) -> Iterator[Finding]:
+        check = bound.check
+        names = ", ".join(_text(name) for name in RESULTS)
+        opening = f'{{"check":{_json(check.id)},"detail":'
+        severity = f',"severity":{_json(check.severity)},"subject":'
+        result = f"[{names}][r + 1]"
+        before = [_text(opening), "to_json(coalesce(d, ''))", _KIND, "k", _RESULT, result, _QUOTE]
+        after = [_SCOPE, "_scope", _text(severity), "to_json(_id)", _END]
+        cursor = self._connection.execute(
+            f"SELECT {' || '.join(before)}, {' || '.join(after)}, r, CASE r WHEN {_FAIL} THEN _scope END, "
+            f"CASE r WHEN {_FAIL} THEN _id END FROM {rows}",
+            parameters,
+        )
+        while batch := cursor.fetchmany(_FETCH):
+            for first, last, result, scope, subject in batch:
+                yield Finding(first.encode(), last.encode(), result, scope or "", subject or "")
+
+    def _unseen(self, bound: Bound) -> Iterator[tuple[str, str, int, str]]:
+        """Findings about populations: kind, scope, result and detail."""
+        for kind, columns in sorted(bound.reads.items()):
+            for population in self._populations.by_kind.get(kind, ()):
+                scope = dumps(population.scope).decode()
+                if bound.unsupported:
+                    yield kind, scope, _UNKNOWN, f"unsupported: {bound.unsupported}"
+                elif not population.complete:
+                    yield kind, scope, _UNKNOWN, population.detail
+                elif population.absent and bound.check.query is None:
+                    yield kind, scope, _NOT_APPLICABLE, population.absent
+                elif bound.check.query is not None and (why := self._column_gaps(population, columns)):
+                    yield kind, scope, _UNKNOWN, why
+
+    def _column_gaps(self, population: Population, columns: Sequence[str]) -> str:
+        """What some record of this population lacks that a query reads."""
+        found = []
+        lacking = self._loaded.column_gaps.get(population.kind, {})
+        for column in columns:
+            for scope, (reason, detail) in sorted(lacking.get(column, {}).items()):
+                inner = loads(scope)
+                if all(inner.get(key) == value for key, value in population.scope.items()):
+                    found.append(f"{column}: {reason}{f' ({detail})' if detail else ''}")
+                    break
+        return "; ".join(found)[:_DETAIL]
+
+
+def _verdict(bound: Bound) -> str:
+    check = bound.check
+    steps = []
+    if check.applies is not None:
+        steps += [
+            f"WHEN {_has_gap(bound.applies_reads)} THEN {_UNKNOWN}",
+            f"WHEN ({check.applies}\n) IS NULL THEN {_UNKNOWN}",
+            f"WHEN NOT ({check.applies}\n) THEN {_NOT_APPLICABLE}",
+        ]
+    steps += [
+        f"WHEN {_has_gap(bound.pass_reads)} THEN {_UNKNOWN}",
+        f"WHEN ({check.pass_}\n) IS NULL THEN {_UNKNOWN}",
+        f"WHEN ({check.pass_}\n) THEN {_PASS}",
+    ]
+    return f"CASE {' '.join(steps)} ELSE {_FAIL} END::UTINYINT"
+
+
+def _has_gap(columns: Sequence[str]) -> str:
+    return f"list_has_any(_gaps, {_list(columns)})" if columns else "false"
+
+
+def _detail(bound: Bound, result: str) -> str:
+    reads = bound.reads[bound.kind]
+    values = [
+        f"{_text(column + '=')} || coalesce(CAST({quoted(column)} AS VARCHAR), 'not set')"
+        for column in bound.pass_reads
+    ]
+    shown = f"concat_ws('; ', {', '.join(values)})" if values else "''"
+    unseen = f"list_filter(_reasons, lambda __x: split_part(__x, ':', 1) IN {_tuple(reads)})"
+    why = f"array_to_string({unseen}, '; ')"
+    return (
+        f"left(CASE {result} WHEN {_FAIL} THEN {shown} WHEN {_UNKNOWN} THEN "
+        f"coalesce(nullif({why}, ''), 'cannot be told from: ' || {shown}) ELSE '' END, {_DETAIL})"
+    )
+
+
+def _query_sql(bound: Bound, tainted: bool) -> str:
+    """A query's rows, one a subject: the worst of its results counts."""
+    witness = bound.check.witness
+    judged = "CASE WHEN bool_or(NOT pass) THEN 1 WHEN bool_or(pass IS NULL) THEN 2 ELSE 0 END"
+    kept = {"pass": _PASS, "fail": _FAIL}.get(witness, -1)
+    result = f"CASE {judged} WHEN {kept} THEN {kept} ELSE {_UNKNOWN} END" if tainted else judged
+    unseen = "not all that this check reads was seen"
+    detail = "coalesce(min(detail) FILTER (WHERE NOT pass), min(detail), '')"
+    if tainted:
+        detail = f"CASE WHEN ({judged}) = {kept} THEN {detail} ELSE {_text(unseen)} END"
+    return (
+        f"SELECT '{{}}' AS _scope, _id, ({result})::UTINYINT AS __r, left({detail}, {_DETAIL}) AS __d FROM "
+        "(SELECT coalesce(CAST(id AS VARCHAR), '') AS _id, CAST(pass AS BOOLEAN) AS pass, "
+        "CAST(detail AS VARCHAR) AS detail "
+        f"FROM ({bound.sql}\n)) GROUP BY _id ORDER BY _id"
+    )
+
+
+def _json(text: str) -> str:
+    return dumps(text).decode()
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _list(names: Sequence[str]) -> str:
+    return "[" + ", ".join(_text(name) for name in names) + "]"
+
+
+def _tuple(names: Sequence[str]) -> str:
+    return "(" + ", ".join(_text(name) for name in names or ("",)) + ")"
