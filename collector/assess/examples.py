@@ -135,4 +135,4 @@ def _fill(
     if lines:
         file = scratch / "rows.jsonl"
         file.write_bytes(b"\n".join(lines) + b"\n")
-        tables.insert(connection, name, kind, file)
+        tables.insert(connection, name, kind, file, max(map(len, lines)))

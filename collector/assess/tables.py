@@ -31,7 +31,7 @@ IMPLICIT: Mapping[str, str] = {
     "_reasons": "VARCHAR[]",
     "_redactions": "VARCHAR[]",
 }
-_OBJECT_BYTES = 64 << 20  # DuckDB's own limit is 16 MiB a line; ours on reading lines is lower than this
+_LEAST_OBJECT = 1 << 20  # bytes; DuckDB sets aside twice its largest object for each thread
 
 
 def quoted(name: str) -> str:
@@ -141,6 +141,7 @@ def load(
     """
     loaded = Loaded()
     shapes = {name: Shape(name, kind) for name, kind in kinds.items()}
+    longest: dict[str, int] = {}
     with ExitStack() as stack:
         files: dict[str, IO[bytes]] = {}
         for path in segments:
@@ -150,9 +151,10 @@ def load(
                         (scratch / f"{kind}.jsonl").open("wb", buffering=1 << 20)
                     )
                 files[kind].write(row + b"\n")
+                longest[kind] = max(longest.get(kind, 0), len(row))
                 loaded.counts[kind] = loaded.counts.get(kind, 0) + 1
     for kind in sorted(files):
-        insert(connection, kind, kinds[kind], scratch / f"{kind}.jsonl")
+        insert(connection, kind, kinds[kind], scratch / f"{kind}.jsonl", longest[kind])
         (scratch / f"{kind}.jsonl").unlink()
         _duplicates(connection, kind, loaded)
     return loaded
@@ -175,13 +177,15 @@ def _rows(path: Path, shapes: Mapping[str, Shape], loaded: Loaded) -> Iterator[t
             raise VerifyError(f"{where}: neither a record nor a gap ({type(error).__name__})") from error
 
 
-def insert(connection: DuckDBPyConnection, name: str, kind: Mapping[str, Json], file: Path) -> None:
-    """Read one kind's rows from a file of JSON lines into its table."""
+def insert(
+    connection: DuckDBPyConnection, name: str, kind: Mapping[str, Json], file: Path, longest: int
+) -> None:
+    """Read one kind's rows, of at most `longest` bytes, from a file of JSON lines into its table."""
     types = [*IMPLICIT.items(), *((column["name"], column["type"]) for column in kind["columns"])]
     columns = "{" + ", ".join(f"{_literal(column)}: {_literal(type_)}" for column, type_ in types) + "}"
     connection.execute(
         f"INSERT INTO t.{quoted(name)} SELECT * FROM read_json({_literal(str(file))}, "
-        f"format = 'newline_delimited', columns = {columns}, maximum_object_size = {_OBJECT_BYTES})"
+        f"format = 'newline_delimited', columns = {columns}, maximum_object_size = {max(longest + 1, _LEAST_OBJECT)})"
     )
 
 
