@@ -83,7 +83,7 @@ def test_line_of_a_key_path_is_found(keys: tuple[str | int, ...], line: int, new
     ("text", "message"),
     [
         (
-            "a = 1\na = 2",
+            "a = 1\na = 2\n",
             "x.toml:2: not TOML: Cannot overwrite a value; a key or table stands twice (column 6)",
         ),
         ("[a]\n\n[a]", "x.toml:3: "),
