@@ -59,6 +59,7 @@ class Summary:
 
     Attributes:
         findings: result to count.
+        failing: severity to count, of failures without a waiver.
         controls: framework to status to count.
         records: kind to count.
         populations: kind, scope and whether complete.
@@ -67,6 +68,7 @@ class Summary:
     """
 
     findings: Mapping[str, int]
+    failing: Mapping[str, int]
     controls: Mapping[str, Mapping[str, int]]
     records: Mapping[str, int]
     populations: Sequence[Mapping[str, Any]]

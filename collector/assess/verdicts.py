@@ -81,7 +81,7 @@ def judge(
     """Load, lock, judge, and write findings and control states.
 
     Returns:
-        Counts: `findings` by result, `controls` by framework and status, `records` by kind,
+        Counts: `findings` by result, `failing` (without waivers) by severity, `controls` by framework and status, `records` by kind,
         `populations`, `not_run`.
     """
     loaded = tables.load(connection, evidence.segments, evidence.kinds, order.scratch)
@@ -99,10 +99,12 @@ def judge(
         alone=order.alone,
     )
     totals: Counter[str] = Counter()
+    failing: Counter[str] = Counter()
     counts: dict[str, Counts] = {}
     with LineWriter(order.out / "findings.jsonl.gz", order.salt_key) as lines:
         for bound, findings in judge.findings(checks):
             counts[bound.check.id] = _write(lines, bound, findings, exceptions, totals)
+            failing[bound.check.severity] += counts[bound.check.id].fail
         lines.close()
     ages = _oldest(evidence)
     statuses = {
@@ -111,6 +113,7 @@ def judge(
     controls = _controls(mappings, statuses, exceptions.out_of_scope, order)
     return {
         "findings": {name: totals[name] for name in RESULTS},
+        "failing": dict(+failing),
         "controls": controls,
         "records": loaded.counts,
         "populations": _populations_json(populations),

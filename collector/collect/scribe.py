@@ -17,9 +17,11 @@ from collector.lines import LineWriter, Sealed
 from collector.model import ColumnGap, Gap, Json, Kind, Outcome, Record, Task, Text
 from collector.values import misfits
 
-__all__ = ["PluginFault", "Scribe"]
+__all__ = ["GapKey", "PluginFault", "Scribe"]
 
 _MAX_DETAIL = 500
+
+GapKey = tuple[str, str, str, str]
 
 Heard = Mapping[str, tuple[str, Outcome]]
 
@@ -32,7 +34,9 @@ class Scribe:
     """One segment in the making.
 
     Attributes:
-        records, gaps: how many of each kind were written.
+        records: how many of each kind were written.
+        gaps: how many of each, by kind, column ("" for a hole in a population), scope (canonical JSON)
+            and reason.
         cited: calls that a record or gap names.
     """
 
@@ -53,7 +57,7 @@ class Scribe:
         self._lines = LineWriter(path, salt_key)
         self._unseen: dict[tuple[str, frozenset[tuple[str, Outcome]]], tuple[ColumnGap, ...]] = {}
         self.records: Counter[str] = Counter()
-        self.gaps: Counter[str] = Counter()
+        self.gaps: Counter[GapKey] = Counter()
         self.cited: set[str] = set()
 
     def write(self, item: Record | Gap | Text) -> None:
@@ -75,12 +79,15 @@ class Scribe:
             self.cited.add(gap.call)
         inner: dict[str, Json] = {"kind": gap.kind, "scope": dict(gap.scope), "reason": gap.reason.value}
         inner |= self._where(gap.call, gap.detail)
-        self.gaps[gap.kind] += 1
+        self._count(gap.kind, "", gap.scope, gap.reason)
         self._lines.write(b'{"gap":' + dumps(inner))
 
     def close(self) -> Sealed:
         """Finish the segment."""
         return self._lines.close()
+
+    def _count(self, kind: str, column: str, scope: Mapping[str, str], reason: Outcome) -> None:
+        self.gaps[kind, column, dumps(dict(scope)).decode(), reason.value] += 1
 
     def _where(self, call: str | None, detail: str) -> dict[str, Json]:
         found: dict[str, Json] = {}
@@ -146,6 +153,8 @@ class Scribe:
             "redactions": redactions,
             "scope": dict(record.scope),
         }
+        for gap in gaps:
+            self._count(record.kind, gap.column, record.scope, gap.reason)
         self.cited.update(record.calls, (gap.call for gap in gaps if gap.call is not None))
         self._lines.write(b'{"record":' + dumps(inner))
 

@@ -19,7 +19,7 @@ from collector.collect.ledger import Entry, Ledger
 from collector.collect.pace import Paces
 from collector.collect.plan import Planned, call_id
 from collector.collect.redact import Redactor
-from collector.collect.scribe import PluginFault, Scribe
+from collector.collect.scribe import GapKey, PluginFault, Scribe
 from collector.keys import load_secret
 from collector.lines import Sealed
 from collector.model import Due, Gap, Kind, Outcome, Source, Task, UndeclaredCall
@@ -58,7 +58,8 @@ class Written:
     Attributes:
         task: its id.
         segment: the finished file; its path is below the run's folder.
-        records, gaps: how many lines of each kind.
+        records: how many of each kind.
+        gaps: how many, by kind, column, scope and reason, as `Scribe.gaps`.
         calls: ledger entries by id, of this task's target; the first task of a job carries them all.
         failure: what went wrong inside the source; "" if nothing did.
         complete: whether every list that it owed was answered to the end.
@@ -67,7 +68,7 @@ class Written:
     task: str
     segment: Sealed
     records: Mapping[str, int]
-    gaps: Mapping[str, int]
+    gaps: Mapping[GapKey, int]
     failure: str
     complete: bool
     calls: Mapping[str, Entry] = field(default_factory=dict)
@@ -134,13 +135,14 @@ def _carry_out(
     redactor: Redactor,
 ) -> Written:
     task = planned.task
+    due = {call_id(task.target, each.op, redactor.params(each.params), 1): each for each in task.due}
     failure = ""
     try:
         for item in source.collect(task, asker):
             scribe.write(item)
     except (UndeclaredCall, PluginFault) as error:
         failure = redactor.line(f"plugin {task.target.source}: {error}")
-    except Exception as error:  # noqa: BLE001 - the plugin boundary: whatever it raises is a gap of all its kinds
+    except Exception as error:  # the plugin boundary: whatever it raises is a gap of all its kinds
         log.debug("task %s failed", planned.id, exc_info=True)
         failure = redactor.line(f"plugin {task.target.source}: {type(error).__name__}: {error}")
     if failure:
@@ -152,12 +154,12 @@ def _carry_out(
         for gap in (
             *_failed(task, asker, kinds, frozenset(scribe.cited)),
             *_left(task, asker, kinds),
-            *_not_asked(task, asker, redactor),
+            *_not_asked(task, asker, due),
         )
     }
     for gap in holes.values():
         scribe.gap(gap)
-    complete = not failure and all(_answered(task, due, asker, redactor) for due in task.due)
+    complete = not failure and all(asker.heard.get(call, ("", Outcome.FAILED))[1].answered for call in due)
     return Written(planned.id, scribe.close(), dict(scribe.records), dict(scribe.gaps), failure, complete)
 
 
@@ -184,19 +186,9 @@ def _left(task: Task, asker: Asker, kinds: Mapping[str, Kind]) -> Iterator[Gap]:
                 yield Gap(name, task.target.scope, Outcome.TRUNCATED, call, detail)
 
 
-def _not_asked(task: Task, asker: Asker, redactor: Redactor) -> Iterator[Gap]:
+def _not_asked(task: Task, asker: Asker, due: Mapping[str, Due]) -> Iterator[Gap]:
     """Lists that were due and that the source did not ask for."""
-    for due in task.due:
-        if _call(task, due, redactor) not in asker.heard:
-            yield Gap(
-                due.kind, task.target.scope, Outcome.FAILED, None, f"{due.op} was due and was not asked"
-            )
-
-
-def _answered(task: Task, due: Due, asker: Asker, redactor: Redactor) -> bool:
-    _, outcome = asker.heard.get(_call(task, due, redactor), ("", Outcome.FAILED))
-    return outcome.answered
-
-
-def _call(task: Task, due: Due, redactor: Redactor) -> str:
-    return call_id(task.target, due.op, redactor.params(due.params), 1)
+    for call, each in due.items():
+        if call not in asker.heard:
+            detail = f"{each.op} was due and was not asked"
+            yield Gap(each.kind, task.target.scope, Outcome.FAILED, None, detail)

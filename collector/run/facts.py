@@ -1,0 +1,105 @@
+"""What the statement says of a run, beside its members."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from collector import __version__
+from collector.assess import Summary
+from collector.canonical import loads
+from collector.collect.executor import Collected
+from collector.collect.plan import Plan, timestamp
+from collector.collect.scribe import GapKey
+from collector.model import Json
+from collector.plugins import Plugins
+from collector.run.folder import DerivedSegment
+
+__all__ = ["Gaps", "facts", "total_gaps"]
+
+Gaps = Mapping[GapKey, int]
+
+
+def total_gaps(collected: Collected) -> Counter[GapKey]:
+    """All gaps of a run, by kind, column, scope and reason."""
+    total: Counter[GapKey] = Counter()
+    for written in collected.written:
+        total.update(written.gaps)
+    return total
+
+
+def facts(
+    *,
+    plan: Plan,
+    plugins: Plugins,
+    configuration: str,
+    collected: Collected,
+    segments: Mapping[str, str],
+    derived: Sequence[DerivedSegment],
+    gaps: Gaps,
+    summary: Summary,
+    secret_key_id: str,
+    keep: int | None,
+    series: Mapping[str, Json],
+) -> dict[str, Any]:
+    """The facts of a run, as docs/schemas/statement.json describes them, without tree and signer."""
+    calls = [entry.at for entry in collected.ledger if entry.tries]
+    now = timestamp(plan.as_of)
+    by_kind: dict[str, Counter[str]] = defaultdict(Counter)
+    for (kind, _column, _scope, reason), count in gaps.items():
+        by_kind[kind][reason] += count
+    counts = {kind: count for kind, count in summary.records.items() if count}
+    return {
+        "format": 1,
+        "agent": {"name": "evidence-collector", "version": __version__, "digest": None},
+        "plugins": _plugins(plugins),
+        "configuration": configuration,
+        "principals": sorted({entry.principal for entry in collected.ledger if entry.principal}),
+        "window": {"from": min(calls, default=now), "to": max(calls, default=now)},
+        "as_of": now,
+        "tasks": [
+            {
+                "id": written.task,
+                "state": "failed" if written.failure else "done" if written.complete else "stopped",
+                "segment": segments[written.task] or None,
+            }
+            for written in collected.written
+        ],
+        "derived": [
+            {
+                "kind": each.derived.kind.name,
+                "version": each.derived.version,
+                "segment": each.segment.sha256 if each.segment else None,
+            }
+            for each in derived
+        ],
+        "counts": dict(sorted(counts.items())),
+        "gaps": {kind: dict(sorted(found.items())) for kind, found in sorted(by_kind.items())},
+        "completeness": list(summary.populations),
+        "keep": keep,
+        "authorities": [],
+        "secret_key_id": secret_key_id,
+        "series": dict(series),
+    }
+
+
+def _plugins(plugins: Plugins) -> list[dict[str, Json]]:
+    found = []
+    for name, origin in sorted(plugins.origin.items()):
+        distribution, _, version = origin.rpartition(" ")
+        found.append(
+            {
+                "name": name,
+                "distribution": distribution or name,
+                "version": version or "unknown",
+                "digest": None,
+            }
+        )
+    return found
+
+
+def scope_of(key: GapKey) -> Mapping[str, str]:
+    """The scope of a counted gap."""
+    scope: Mapping[str, str] = loads(key[2])
+    return scope
