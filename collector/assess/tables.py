@@ -182,10 +182,11 @@ def insert(
 ) -> None:
     """Read one kind's rows, of at most `longest` bytes, from a file of JSON lines into its table."""
     types = [*IMPLICIT.items(), *((column["name"], column["type"]) for column in kind["columns"])]
+    object_size = max(longest + 1, _LEAST_OBJECT)
     columns = "{" + ", ".join(f"{_literal(column)}: {_literal(type_)}" for column, type_ in types) + "}"
     connection.execute(
         f"INSERT INTO t.{quoted(name)} SELECT * FROM read_json({_literal(str(file))}, "
-        f"format = 'newline_delimited', columns = {columns}, maximum_object_size = {max(longest + 1, _LEAST_OBJECT)})"
+        f"format = 'newline_delimited', columns = {columns}, maximum_object_size = {object_size})"
     )
 
 

@@ -28,7 +28,7 @@ from collector.model import Json
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["Order", "judge", "open_database"]
+__all__ = ["Order", "judge", "lock", "open_database"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,14 @@ def judge(
     """Load, lock, judge, and write findings and control states.
 
     Returns:
-        Counts: `findings` by result, `failing` (without waivers) by severity, `controls` by framework and status, `records` by kind,
+        Counts: `findings` by result, `failing` (without waivers) by severity, `controls` by framework
+        and status, `records` by kind,
         `populations`, `not_run`.
     """
     loaded = tables.load(connection, evidence.segments, evidence.kinds, order.scratch)
     populations = compute(evidence.plan, evidence.kinds, evidence.calls, loaded.gaps)
     connection.execute(f"CREATE OR REPLACE MACRO as_of() AS TIMESTAMP '{order.as_of:%Y-%m-%d %H:%M:%S}'")
-    _lock(connection)
+    lock(connection)
     exceptions = exceptions_module.parse(evidence.folder / "exceptions.json", order.as_of)
     judge = Judge(
         connection,
@@ -122,7 +123,7 @@ def judge(
     }
 
 
-def _lock(connection: DuckDBPyConnection) -> None:
+def lock(connection: DuckDBPyConnection) -> None:
     """From here on a check is all that runs, and it can reach nothing but the tables."""
     for setting in ("enable_external_access = false", "lock_configuration = true"):
         connection.execute(f"SET {setting}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from collector import __version__
 from collector.assess import Summary
-from collector.canonical import loads
 from collector.collect.executor import Collected
 from collector.collect.plan import Plan, timestamp
 from collector.collect.scribe import GapKey
@@ -37,21 +36,15 @@ def facts(
     collected: Collected,
     segments: Mapping[str, str],
     derived: Sequence[DerivedSegment],
-    gaps: Gaps,
     summary: Summary,
     secret_key_id: str,
     keep: int | None,
     series: Mapping[str, Json],
 ) -> dict[str, Any]:
-    """The facts of a run, as docs/schemas/statement.json describes them, without tree and signer."""
+    """The facts of a run, as docs/schemas/statement.json describes them, but for what sealing finds itself."""
     calls = [entry.at for entry in collected.ledger if entry.tries]
     now = timestamp(plan.as_of)
-    by_kind: dict[str, Counter[str]] = defaultdict(Counter)
-    for (kind, _column, _scope, reason), count in gaps.items():
-        by_kind[kind][reason] += count
-    counts = {kind: count for kind, count in summary.records.items() if count}
     return {
-        "format": 1,
         "agent": {"name": "evidence-collector", "version": __version__, "digest": None},
         "plugins": _plugins(plugins),
         "configuration": configuration,
@@ -74,8 +67,6 @@ def facts(
             }
             for each in derived
         ],
-        "counts": dict(sorted(counts.items())),
-        "gaps": {kind: dict(sorted(found.items())) for kind, found in sorted(by_kind.items())},
         "completeness": list(summary.populations),
         "keep": keep,
         "authorities": [],
@@ -97,9 +88,3 @@ def _plugins(plugins: Plugins) -> list[dict[str, Json]]:
             }
         )
     return found
-
-
-def scope_of(key: GapKey) -> Mapping[str, str]:
-    """The scope of a counted gap."""
-    scope: Mapping[str, str] = loads(key[2])
-    return scope

@@ -1,0 +1,82 @@
+"""Answers questions about evidence in SQL: each kind is a table, under its own name."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from collector.assess import tables
+from collector.assess.evidence import read
+from collector.assess.verdicts import lock, open_database
+from collector.lines import read_lines
+from collector.model import CollectorError
+
+__all__ = ["Answer", "query"]
+
+_MEMORY = 1 << 30
+_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Rows of a query, as text where JSON has no type for them."""
+
+    columns: Sequence[str]
+    rows: Iterator[Sequence[Any]]
+
+
+def query(folder: Path, sql: str) -> Answer:
+    """Ask an extracted bundle. The tables are its kinds, `finding`, `control` and `call`.
+
+    Each kind has, beside its columns, `_id`, `_scope`, `_gaps`, `_reasons` and `_redactions`.
+
+    Raises:
+        CollectorError: the SQL is wrong; the message is DuckDB's.
+        VerifyError: the folder is not as the format says.
+    """
+    import duckdb
+
+    evidence = read(folder)
+    with tempfile.TemporaryDirectory(prefix="collector-query-") as scratch:
+        connection = open_database(Path(scratch), _MEMORY, threads=2)
+        tables.create(connection, evidence.kinds)
+        tables.load(connection, evidence.segments, evidence.kinds, Path(scratch))
+        _lines(connection, folder, Path(scratch))
+        lock(connection)
+        connection.execute("USE t")
+        try:
+            cursor = connection.execute(sql)
+            columns = [each[0] for each in cursor.description or ()]
+            rows = [list(map(_plain, row)) for row in cursor.fetchmany(_ROWS)]
+        except duckdb.Error as error:
+            raise CollectorError(" ".join(str(error).split())) from None
+        connection.close()
+    return Answer(columns, iter(rows))
+
+
+def _lines(connection: Any, folder: Path, scratch: Path) -> None:
+    """Findings, controls and the ledger as tables of their own."""
+    for table, name in (("finding", "findings"), ("control", "controls"), ("call", "ledger")):
+        file = folder / f"{name}.jsonl.gz"
+        rows = scratch / f"{table}.rows"
+        with rows.open("wb") as out:
+            for line in read_lines(file):
+                out.write(line + b"\n")
+        connection.execute(
+            f"CREATE TABLE t.{tables.quoted(table)} AS SELECT * FROM read_json('{rows.as_posix()}', "
+            "format = 'newline_delimited', sample_size = -1, maximum_depth = 2)"
+            if rows.stat().st_size
+            else f"CREATE TABLE t.{tables.quoted(table)} (empty VARCHAR)"
+        )
+        rows.unlink()
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, dict)):
+        return value
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
