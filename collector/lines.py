@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -318,12 +318,26 @@ def read_lines(path: Path, limit: Limits = LIMITS) -> Iterator[bytes]:
             yield from lines
 
 
-def scan(source: Readable, path: Path, limit: Limits = LIMITS) -> Sealed:
-    """Count, hash and grow the tree of a file of lines, as its writer did; `path` names it in errors."""
+def scan(
+    source: Readable,
+    path: Path,
+    limit: Limits = LIMITS,
+    look: Callable[[list[bytes]], None] | None = None,
+) -> Sealed:
+    """Count, hash and grow the tree of a file of lines, as its writer did.
+
+    Args:
+        source: the compressed bytes.
+        path: what it is called, in errors too.
+        limit: what it may cost.
+        look: given each batch of lines; what it raises ends the scan.
+    """
     digest = hashlib.sha256()
     tree = Tree()
     size = 0
-    for lines in line_batches(source, path.name, limit):
+    for lines in line_batches(source, str(path), limit):
+        if look is not None:
+            look(lines)
         digest.update(_joined(lines))
         tree.extend(lines)
         size += sum(map(len, lines)) + len(lines)

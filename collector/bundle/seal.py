@@ -1,0 +1,131 @@
+"""Makes a bundle of a finished run's folder: count, archive, state, sign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from collector.bundle import layout
+from collector.bundle.archive import ArchiveWriter
+from collector.bundle.facts import FORMAT
+from collector.bundle.identity import PublicKey
+from collector.bundle.sign import sign
+from collector.bundle.statement import Subject, build, tree
+from collector.bundle.tally import Tally
+from collector.canonical import sha256_hex
+from collector.lines import Sealed
+from collector.model import ConfigError, Json
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
+
+__all__ = ["SealedBundle", "script", "seal"]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBundle:
+    """A bundle that was written.
+
+    Attributes:
+        path: the archive.
+        digest: SHA-256 of the statement's bytes, in hexadecimal: names the bundle in its series.
+        fingerprint: the signer's.
+        size: bytes of the archive.
+        counts, gaps: as the statement has them.
+    """
+
+    path: Path
+    digest: str
+    fingerprint: str
+    size: int
+    counts: Mapping[str, int]
+    gaps: Mapping[str, Mapping[str, int]]
+
+
+def script() -> bytes:
+    """The `verify.sh` that goes into each bundle, the same as in the documentation."""
+    return files("collector.bundle").joinpath("verify.sh").read_bytes()
+
+
+def seal(folder: Path, facts: Mapping[str, Json], signer: Signer, out: Path) -> SealedBundle:
+    """Write the bundle of a run.
+
+    Args:
+        folder: the run's folder, laid out as the archive will be; README.txt and verify.sh are added.
+        facts: the predicate (docs/format.md, "Statement") but for `format`, `tree`, `counts`, `gaps`
+            and `signer`, which are found here. The order of segments is that of `tasks`, the order
+            of derived tables that of `derived`.
+        signer: what signs.
+        out: where the archive shall be; nothing may be there.
+
+    Raises:
+        ValueError: the facts or the folder are not as the format says.
+        VerifyError: a file of lines in the folder is not as the format says.
+        ConfigError: the key cannot sign.
+        FileExistsError: there is something at `out`.
+        OSError: the disk is full, or a file cannot be read.
+    """
+    try:
+        key = PublicKey.of(signer.public_key)
+    except ValueError as error:
+        raise ConfigError(f"signing key: {error}") from None
+    names = _members(folder, facts)
+    sealed, tally = _count(folder, names)
+    predicate = {
+        **facts,
+        "format": FORMAT,
+        "tree": tree(sealed),
+        "counts": tally.counts,
+        "gaps": tally.gaps,
+        "signer": {"fingerprint": key.fingerprint, "key": key.pem},
+    }
+    with ArchiveWriter(out) as archive:
+        subjects = [Subject(name, archive.add(name, folder / name)) for name in names]
+        for name, data in ((layout.README, _readme()), (layout.SCRIPT, script())):
+            subjects.append(Subject(name, archive.add(name, data)))
+        payload = build(subjects, predicate)
+        archive.add(layout.STATEMENT, sign(payload, signer))
+    return SealedBundle(
+        out, sha256_hex(payload), key.fingerprint, out.stat().st_size, tally.counts, tally.gaps
+    )
+
+
+def _readme() -> bytes:
+    return files("collector.bundle").joinpath("README.txt").read_bytes()
+
+
+def _members(folder: Path, facts: Mapping[str, Json]) -> list[str]:
+    segments = _named(facts["tasks"], layout.SEGMENTS)
+    derived = _named(facts["derived"], layout.DERIVED)
+    given = [layout.PLAN, layout.KINDS, layout.LEDGER, *segments, *derived]
+    given += sorted(_below(folder, "mappings"))
+    given += [layout.EXCEPTIONS, layout.FINDINGS, layout.CONTROLS]
+    found = set(_below(folder, ""))
+    if stray := sorted(found.symmetric_difference(given)):
+        which = "is not there" if stray[0] not in found else "belongs in no bundle"
+        raise ValueError(f"{folder}: {stray[0]} {which}")
+    return given
+
+
+def _named(items: Sequence[Mapping[str, Json]], folder: str) -> list[str]:
+    return [f"{folder}{each['segment']}.jsonl.gz" for each in items if each["segment"] is not None]
+
+
+def _below(folder: Path, part: str) -> Iterator[str]:
+    for path in (folder / part).rglob("*"):
+        if path.is_symlink() or not (path.is_dir() or path.is_file()):
+            raise ValueError(f"{path}: neither a file nor a folder")
+        if path.is_file():
+            yield path.relative_to(folder).as_posix()
+
+
+def _count(folder: Path, names: Sequence[str]) -> tuple[list[tuple[str, Sealed]], Tally]:
+    tally = Tally()
+    sealed = []
+    for name in filter(layout.holds_lines, names):
+        with (folder / name).open("rb") as file:
+            sealed.append((name, tally.read(file, name)))
+    return sealed, tally

@@ -1,0 +1,142 @@
+#!/bin/sh
+# Verifies a bundle of evidence with OpenSSL alone, and unpacks what it has verified.
+#
+#     sh verify.sh KEY BUNDLE [FOLDER]
+#
+# KEY is the signer's public key in PEM (Ed25519 or ECDSA P-256), as you got it from a person you
+# trust. FOLDER, if given, must not exist: it receives the verified files, and nothing else. Look at
+# those, not at what another program unpacks: ZIP programs go by a directory at the archive's end,
+# which this script does not look at.
+#
+# Needs sh, OpenSSL 3, and head, tail, od, sed, tr, wc, cut, mktemp, sha256sum (coreutils, sed): what
+# a plain Debian has. Nothing inside the bundle is trusted, run, or used as a path before it is checked.
+#
+# What it does, in the order of the functions below:
+#   1. walks the archive from its first byte: files are stored as they are, each behind a header
+#      (PKWARE APPNOTE, 4.3.7) that gives its name and size;
+#   2. takes statement.dsse.json and verifies its signature with KEY over the bytes that DSSE signs:
+#      "DSSEv1 <length> <type> <length> <payload>";
+#   3. compares each file with the SHA-256 that the signed payload (an in-toto Statement) has for it,
+#      in its order: none missing, none added, none changed.
+#
+# Exit status: 0 verified, 1 not, 2 wrong usage.
+set -eu
+LC_ALL=C
+export LC_ALL
+
+made=
+fail() {
+    printf 'NOT VERIFIED: %s\n' "$1" >&2
+    [ -z "$made" ] || rm -rf -- "$made"
+    exit 1
+}
+
+if [ $# -lt 2 ] || [ $# -gt 3 ] || [ ! -f "$1" ] || [ ! -f "$2" ]; then
+    echo 'usage: sh verify.sh KEY BUNDLE [FOLDER]   (two files; FOLDER must not exist)' >&2
+    exit 2
+fi
+key=$1 bundle=$2 folder=${3:-}
+if [ -n "$folder" ]; then
+    mkdir -m 700 -- "$folder" || exit 2
+    made=$folder
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+bytes() { # bytes FROM COUNT: a stretch of the bundle, counted from 0
+    tail -c +$(($1 + 1)) -- "$bundle" 2>/dev/null | head -c "$2"
+}
+
+number() { # number FROM COUNT: a little-endian number of 2, 4 or 8 bytes in the bundle
+    value=0 bits=0
+    for byte in $(bytes "$1" "$2" | od -An -v -tu1); do
+        value=$((value + (byte << bits))) bits=$((bits + 8))
+    done
+    [ "$value" -ge 0 ] && [ $bits -eq $(($2 * 8)) ] || fail "the archive is cut off or damaged at byte $1"
+    echo "$value"
+}
+
+# 1. The archive: one line for each file, "START SIZE NAME", in $work/files.
+walk() {
+    end=$(($(wc -c <"$bundle")))
+    at=0
+    : >"$work/files"
+    while [ "$(bytes $at 4 | od -An -tx1 | tr -d ' ')" = 504b0304 ]; do
+        method=$(number $((at + 8)) 2)
+        [ "$method" -eq 0 ] || fail "the file at byte $at is not stored as it is"
+        size=$(number $((at + 18)) 4)
+        length=$(number $((at + 26)) 2)
+        extra=$(number $((at + 28)) 2)
+        [ "$size" -lt 4294967295 ] || size=$(number $((at + 30 + length + 4)) 8)
+        start=$((at + 30 + length + extra))
+        [ "$length" -le 200 ] && [ "$size" -le $((end - start)) ] || fail "the archive is cut off at byte $at"
+        # In a file, since a shell would drop a newline or zero byte at a name's end.
+        bytes $((at + 30)) "$length" >"$work/name"
+        name=$(tr -c 'A-Za-z0-9_./-' '?' <"$work/name")
+        case /$name/ in
+            *[?]* | *//* | */.* | */-*) fail "a file has a name that no bundle has: $name" ;;
+        esac
+        echo "$start $size $name" >>"$work/files"
+        at=$((start + size))
+    done
+}
+
+# 2. The signature: the payload that KEY signed, in $work/payload.
+signed_payload() {
+    line=$(grep ' statement\.dsse\.json$' "$work/files") || fail "there is no signed statement in it"
+    [ "$(echo "$line" | wc -l)" -eq 1 ] || fail "there are two statements in it"
+    bytes "${line%% *}" "$(echo "$line" | cut -d ' ' -f 2)" >"$work/envelope"
+    type=application/vnd.in-toto+json
+    for part in payload sig; do
+        sed -n 's/^.*[{,]"'$part'":"\([A-Za-z0-9+/=]*\)".*$/\1/p' "$work/envelope" >"$work/$part.b64"
+        openssl base64 -d -A -in "$work/$part.b64" -out "$work/$part"
+    done
+    { printf 'DSSEv1 %d %s %d ' ${#type} $type $(($(wc -c <"$work/payload"))) && cat "$work/payload"; } >"$work/signed"
+    case $(openssl pkey -pubin -in "$key" -noout -text 2>/dev/null | head -n 1) in
+        *ED25519*) set -- pkeyutl -verify -pubin -inkey "$key" -rawin -in "$work/signed" -sigfile "$work/sig" ;;
+        *Public-Key*256*) set -- dgst -sha256 -verify "$key" -signature "$work/sig" "$work/signed" ;;
+        *) fail "KEY is no Ed25519 or ECDSA P-256 public key in PEM" ;;
+    esac
+    openssl "$@" >/dev/null 2>&1 || fail "the statement is not signed by this key, or was changed"
+}
+
+# 3. The files: "SHA256 NAME" a line in $work/subjects, held against $work/files in the same order.
+compare() {
+    sed 's/^.*"subject":\[//' "$work/payload" | tr '{}[],' '\n\n\n\n\n' |
+        sed -n 's/^"sha256":"\([0-9a-f]*\)"$/\1/p; s/^"name":"\([^"]*\)"$/\1/p' |
+        while read -r sum && read -r name; do echo "$sum $name"; done >"$work/subjects"
+    unsigned=' statement\.dsse\.json$\| statement\.sigstore\.json$\| stamps/[^/]*\.tsr$'
+    grep -v "$unsigned" "$work/files" >"$work/covered" || :
+    cut -d ' ' -f 2 "$work/subjects" >"$work/expected"
+    cut -d ' ' -f 3 "$work/covered" >"$work/found"
+    cmp -s "$work/expected" "$work/found" || explain
+    while read -r sum name <&3 && read -r start size name <&4; do
+        [ "$(digest "$start" "$size" "$name")" = "$sum  -" ] || fail "$name was changed"
+    done 3<"$work/subjects" 4<"$work/covered"
+}
+
+explain() {
+    while read -r name; do
+        grep -qxF -e "$name" "$work/found" || fail "$name is signed but not in it"
+    done <"$work/expected"
+    while read -r name; do
+        grep -qxF -e "$name" "$work/expected" || fail "$name is in it but not signed"
+    done <"$work/found"
+    fail "a file occurs twice, or they are not in the signed order"
+}
+
+digest() { # digest START SIZE NAME: its SHA-256, unpacking it on the way if there is a folder to unpack to
+    if [ -z "$folder" ]; then
+        bytes "$1" "$2" | sha256sum
+    else
+        case $3 in */*) mkdir -p -- "$folder/${3%/*}" ;; esac
+        bytes "$1" "$2" >"$folder/$3"
+        sha256sum <"$folder/$3"
+    fi
+}
+
+walk
+signed_payload
+compare
+printf 'verified: %d files as signed by %s\n' "$(($(wc -l <"$work/expected")))" "$key"
