@@ -111,8 +111,11 @@ def test_plugin_for_another_version_of_the_contract_is_refused_by_name(api: Any,
 
 
 def test_misspelt_hook_is_refused_with_the_nearest() -> None:
+    def hook() -> list[Any]:
+        return []
+
     with pytest.raises(ConfigError, match=r"no hook collector_source \(did you mean collector_sources\?\)"):
-        Plugins.of(plugin(collector_source=list))
+        Plugins.of(plugin(collector_source=hook))
 
 
 def test_hook_with_arguments_that_the_contract_lacks_is_refused() -> None:
