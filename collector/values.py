@@ -13,7 +13,7 @@ from functools import cache
 
 from collector.model import Json, Kind
 
-__all__ = ["check_type", "fits", "misfits"]
+__all__ = ["Fits", "check_type", "fits", "misfits"]
 
 _SCALARS = ("BOOLEAN", "BIGINT", "DOUBLE", "VARCHAR", "TIMESTAMP", "DATE", "JSON")
 _TOKEN = re.compile(r'\s*(?:([A-Z]+)|"([A-Za-z_][A-Za-z0-9_]{0,62})"|(\[\])|([(),]))')

@@ -111,6 +111,7 @@ class Assessor:
         }
         self._starts = 0
         self._ready = False
+        self._why = ""
         self._start()
 
     def __enter__(self) -> Assessor:
@@ -126,7 +127,7 @@ class Assessor:
         if not self._ready:
             answer = self._answer()
             if answer is None or "ready" not in answer:
-                raise MappingError("the mappings could not be loaded within the limits of memory and time")
+                raise MappingError(f"the mappings could not be loaded: {self._why}")
             self._ready = True
 
     def judge(self, folder: Path, out: Path, as_of: str, salt_key: bytes | None) -> Summary:
@@ -156,14 +157,14 @@ class Assessor:
             if answer is not None:
                 return Summary(**answer)
             if len(running) == 1:
-                skip[running[0]] = "the check broke the limits of memory or time and was ended"
+                skip[running[0]] = f"the check ended what ran it: {self._why}"
             elif running and not set(running) <= set(alone):
                 alone += running
             else:
                 break
             self._end()
             self._start()
-        raise VerifyError("the evidence could not be judged within the limits of memory and time")
+        raise VerifyError(f"the evidence could not be judged: {self._why}")
 
     def _watch(self) -> tuple[list[str], dict[str, Any] | None]:
         """What ran when the child ended, or its last answer."""
@@ -180,6 +181,7 @@ class Assessor:
         self._here = self._scratch / str(self._starts)
         self._here.mkdir(parents=True)
         self._ready = False
+        self._why = "the limits of memory or time were reached"
         path = os.pathsep.join(entry for entry in sys.path if entry)
         self._process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler=0", "-m", "collector.assess.child"],
@@ -210,6 +212,9 @@ class Assessor:
         if not line:
             return None
         answer: dict[str, Any] = loads(line)
+        if "crash" in answer:
+            self._why = answer["crash"]
+            return None
         if "error" in answer:
             raise _ERRORS.get(answer["error"], VerifyError)(answer["message"])
         return answer

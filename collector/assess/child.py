@@ -66,9 +66,11 @@ def _judge(
     mappings: Mappings,
     checks: Sequence[Bound],
     not_run: Sequence[str],
+    kinds: Mapping[str, Json],
     request: Mapping[str, Any],
 ) -> dict[str, Json]:
     evidence = read(Path(request["folder"]))
+    tables.create(connection, {name: kind for name, kind in evidence.kinds.items() if name not in kinds})
     planned = [bound for bound in checks if set(bound.check.kinds) <= evidence.kinds.keys()]
     left_out = [bound.check.id for bound in checks if bound not in planned]
     order = Order(
@@ -93,9 +95,11 @@ def main() -> None:
         _say({"ready": {"checks": len(checks), "objectives": len(mappings.objectives)}})
         line = sys.stdin.buffer.readline()
         if line:
-            _say({"done": _judge(connection, mappings, checks, not_run, loads(line))})
+            _say({"done": _judge(connection, mappings, checks, not_run, first["kinds"], loads(line))})
     except CollectorError as error:
         _say({"error": type(error).__name__, "message": str(error)})
+    except Exception as error:  # whatever hostile evidence or SQL brings about is told, then blamed
+        _say({"crash": f"{type(error).__name__}: {error}".splitlines()[0]})
 
 
 if __name__ == "__main__":

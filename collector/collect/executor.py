@@ -22,7 +22,7 @@ from collector.collect.redact import Redactor
 from collector.collect.scribe import Scribe
 from collector.collect.worker import Job, Written, run_job
 from collector.keys import load_secret
-from collector.model import Absent, Gap, Json, Kind, Outcome, Source, Task
+from collector.model import Absent, Gap, Json, Kind, Outcome, Source, Target, Task
 
 __all__ = ["Collected", "Discovered", "Settings", "collect", "discover"]
 
@@ -57,7 +57,7 @@ class Discovered:
     items: Sequence[Task | Absent]
     ledger: Ledger
     memory: Memory
-    root: str
+    root: Target
     complete: bool
 
 
@@ -91,7 +91,7 @@ def discover(
     )
     found = made.discover(asker)
     complete = all(outcome.answered for _, outcome in asker.heard.values()) and not asker.unfinished
-    return Discovered(source, settings, made.plan(found), ledger, memory, target_digest(root), complete)
+    return Discovered(source, settings, made.plan(found), ledger, memory, root, complete)
 
 
 def collect(
@@ -119,7 +119,7 @@ def collect(
     ledger = Ledger()
     for each in discovered:
         ledger.merge(each.ledger.entries)
-    memories = {each.root: each.memory for each in discovered}
+    memories = {target_digest(each.root): each.memory for each in discovered}
     jobs = _jobs(plan, settings)
     event = event or threading.Event()
     own = (

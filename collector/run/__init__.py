@@ -1,0 +1,267 @@
+"""One run from configuration to delivered bundle: what cron runs.
+
+The steps are those of docs/architecture.md, one direction, no back and forth: plan, collect, derive,
+judge, seal, outbox, deliver. A run that is stopped goes on from where it is: what was collected is
+judged and sealed, and what was not is a gap.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from collector.assess import Assessor, Summary
+from collector.assess import exceptions as exceptions_of
+from collector.bundle.seal import SealedBundle, seal
+from collector.collect.ask import Limits, Stop
+from collector.collect.executor import Collected, Discovered, Settings, collect, discover
+from collector.collect.plan import Plan, make, timestamp
+from collector.collect.worker import Written
+from collector.config import Config
+from collector.keys import Keys, load_secret
+from collector.model import ConfigError
+from collector.plugins import Plugins
+from collector.run import folder as layout
+from collector.run.facts import facts, total_gaps
+from collector.run.result import RunResult, Threshold, exit_reasons, threshold
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
+
+__all__ = ["Progress", "RunResult", "Threshold", "make_plan", "run", "threshold"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: the step, and for `collect` how many tasks of how many are done."""
+
+    step: str
+    done: int = 0
+    total: int = 0
+    detail: str = ""
+
+
+Report = Callable[[Progress], None]
+
+
+def make_plan(
+    config: Config, plugins: Plugins, as_of: datetime, stop: Stop, *, ask: bool
+) -> tuple[Plan, list[Discovered]]:
+    """Plan what is configured.
+
+    Args:
+        ask: whether discovery calls are made; else what needs them stays unresolved.
+
+    Raises:
+        ConfigError: two tables collect the same; a source refuses its options.
+    """
+    limits = Limits(call_timeout=config.call_timeout)
+    discovered: list[Discovered] = []
+    planned = []
+    for entry in config.sources:
+        source = plugins.sources[entry.use]
+        try:
+            if ask:
+                found = discover(source, entry.settings, config.secret_key, limits, stop)
+                discovered.append(found)
+                items = found.items
+            else:
+                items = source(entry.settings).plan(None)
+        except ValueError as error:
+            raise ConfigError(f"{entry.where}: source {entry.use}: {error}") from None
+        planned.append((source, entry.settings, items))
+    undiscovered = [(each.source.name, each.root.scope) for each in discovered if not each.complete]
+    frameworks = config.frameworks or _known_frameworks(plugins)
+    return make(as_of, frameworks, planned, undiscovered), discovered
+
+
+def run(
+    config: Config,
+    plugins: Plugins,
+    *,
+    as_of: datetime,
+    stop: threading.Event,
+    report: Report,
+    fail_on: Sequence[Threshold] = (),
+) -> RunResult:
+    """Run once.
+
+    Args:
+        as_of: the moment that time-dependent checks use.
+        stop: set from outside to come to an end early.
+        report: told of each step.
+        fail_on: thresholds that make the exit code 1.
+
+    Raises:
+        LockedError: another run of this series holds the lock.
+        ConfigError, MappingError: found before anyone was asked anything.
+        DeliveryError: the outbox is full; nothing was collected.
+    """
+    from collector.deliver.lock import hold
+
+    keys = load_secret(config.secret_key)
+    signer = _signer(config, plugins)
+    exceptions = exceptions_of.load(config.exceptions)
+    with hold(config.state, config.series), ExitStack() as stack:
+        scratch = _fresh(config.state / "runs" / config.series)
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        folder = scratch / "bundle"
+        folder.mkdir()
+        assessor = stack.enter_context(_assessor(config, plugins, scratch / "assess"))
+        steps = _Steps(config, plugins, keys, folder, as_of, stop, report)
+        plan, discovered = steps.plan()
+        assessor.ready()
+        gathered = steps.gather(plan, discovered)
+        layout.write_exceptions(folder, exceptions, keys)
+        layout.copy_mappings(folder, plugins.packs, plan.frameworks)
+        report(Progress("judge"))
+        summary = assessor.judge(folder, folder, timestamp(as_of), keys.salt)
+        report(Progress("seal"))
+        sealed, link = steps.seal(gathered, summary, signer, scratch / "bundle.zip")
+        in_force = exceptions_of.parse(folder / "exceptions.json", as_of)
+        report(Progress("deliver"))
+        delivered = deliver(config, plugins, sealed, link)
+    gaps = total_gaps(gathered.collected)
+    reasons = exit_reasons(summary, gaps, in_force, fail_on, undelivered=bool(delivered.problems))
+    return RunResult(
+        bundle=delivered.bundle,
+        series=config.series,
+        sequence=link.sequence,
+        tasks=_task_states(gathered),
+        calls=len(gathered.collected.ledger),
+        gaps=sum(gaps.values()),
+        records=sum(sum(written.records.values()) for written in gathered.collected.written),
+        findings=summary.findings,
+        controls=summary.controls,
+        delivered=delivered.sinks,
+        exit=reasons[0],
+        reasons=reasons,
+        problems=[*delivered.problems, *(f"check {id_}: {why}" for id_, why in summary.failed.items())],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """What collecting and deriving left."""
+
+    plan: Plan
+    collected: Collected
+    segments: dict[str, str]
+    derived: list[layout.DerivedSegment]
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """The steps of one run that share everything."""
+
+    config: Config
+    plugins: Plugins
+    keys: Keys
+    folder: Path
+    as_of: datetime
+    stop: threading.Event
+    report: Report
+
+    def plan(self) -> tuple[Plan, list[Discovered]]:
+        """Ask what planning needs."""
+        self.report(Progress("plan"))
+        stop = Stop(self.config.run_timeout, self.stop)
+        return make_plan(self.config, self.plugins, self.as_of, stop, ask=True)
+
+    def gather(self, plan: Plan, discovered: Sequence[Discovered]) -> _Gathered:
+        """Collect, and compute the derived kinds."""
+        layout.write_plan(self.folder, plan, self.plugins, self.keys)
+        done = _Counter(self.report, len(plan.tasks))
+        settings = Settings(
+            folder=self.folder,
+            secret_key=self.config.secret_key,
+            workers=self.config.workers,
+            limits=Limits(call_timeout=self.config.call_timeout),
+            seconds=self.config.run_timeout,
+        )
+        collected = collect(plan, settings, discovered, event=self.stop, done=done)
+        layout.write_ledger(self.folder, collected.ledger, self.keys)
+        segments = layout.place(self.folder, collected)
+        paths = [self.folder / "segments" / f"{name}.jsonl.gz" for name in segments.values() if name]
+        due = layout.due_derived(self.plugins, plan)
+        return _Gathered(plan, collected, segments, layout.write_derived(self.folder, due, paths, self.keys))
+
+    def seal(
+        self, gathered: _Gathered, summary: Summary, signer: Signer, out: Path
+    ) -> tuple[SealedBundle, Link]:
+        """State the facts, sign them, and write the bundle."""
+        link = next_link(self.config, self.plugins, self.as_of)
+        stated = facts(
+            plan=gathered.plan,
+            plugins=self.plugins,
+            configuration=self.config.digest,
+            collected=gathered.collected,
+            segments=gathered.segments,
+            derived=gathered.derived,
+            summary=summary,
+            secret_key_id=self.keys.id,
+            keep=None,
+            series=link.facts(self.config.series, self.config.cadence),
+        )
+        return seal(self.folder, stated, signer, out), link
+
+
+class _Counter:
+    """Counts tasks as they end, from their threads."""
+
+    def __init__(self, report: Report, total: int) -> None:
+        self._report = report
+        self._total = total
+        self._done = 0
+        self._lock = threading.Lock()
+        report(Progress("collect", 0, total))
+
+    def __call__(self, written: Written) -> None:
+        with self._lock:
+            self._done += 1
+            self._report(Progress("collect", self._done, self._total, written.task))
+
+
+def _task_states(gathered: _Gathered) -> dict[str, int]:
+    states = Counter(
+        "failed" if written.failure else "done" if written.complete else "incomplete"
+        for written in gathered.collected.written
+    )
+    return {"planned": len(gathered.plan.tasks), **{name: states[name] for name in ("done", "incomplete", "failed")}}
+
+
+def _signer(config: Config, plugins: Plugins) -> Signer:
+    return plugins.signers[config.sign.use](config.sign.settings).signer()
+
+
+def _assessor(config: Config, plugins: Plugins, scratch: Path) -> Assessor:
+    return Assessor(
+        [Path(pack.folder) for pack in plugins.packs],
+        layout.all_kinds(plugins),
+        scratch,
+        frameworks=config.frameworks or None,
+        strict=True,
+    )
+
+
+def _known_frameworks(plugins: Plugins) -> tuple[str, ...]:
+    return tuple(
+        sorted(path.stem for pack in plugins.packs for path in (Path(pack.folder) / "frameworks").glob("*.json"))
+    )
+
+
+def _fresh(folder: Path) -> Path:
+    """An empty folder for this run; the lock is held, so what lies there was left by one that died."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    return folder
