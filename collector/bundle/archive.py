@@ -265,11 +265,10 @@ def _opened(path: Path) -> IO[bytes]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise VerifyError(f"{path}: {error.strerror}") from None
-    file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
+        os.close(descriptor)
         raise VerifyError(f"{path}: not a regular file")
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 def _created(path: Path) -> IO[bytes]:

@@ -6,10 +6,12 @@ only what `build` could have given. docs/schemas/statement.json says the same as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from collector import merkle
+from collector.bundle import layout
 from collector.bundle.facts import check_facts
 from collector.canonical import dumps, loads
 from collector.lines import Sealed
@@ -20,13 +22,25 @@ __all__ = ["PREDICATE_TYPE", "STATEMENT_TYPE", "Subject", "build", "parse", "tre
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://evidence-collector.dev/evidence/v1"
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A member that the statement covers: its name and the SHA-256 of its bytes, in hexadecimal."""
+    """A member that the statement covers: its name and the SHA-256 of its bytes, in hexadecimal.
+
+    Raises:
+        ValueError: no member of that name can stand before a statement, or that is no SHA-256.
+    """
 
     name: str
     sha256: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not layout.is_signed(self.name):
+            raise ValueError(f"subject {self.name!a:.80} is no file that a statement covers")
+        if not isinstance(self.sha256, str) or not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"subject {self.name}: not a SHA-256")
 
 
 def tree(members: Sequence[tuple[str, Sealed]]) -> dict[str, Json]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import stat
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from securesystemslib.signer import CryptoSigner, Signer
 
+from collector.bundle.archive import Archive
+from collector.bundle.headers import Member, directory, local_header
 from collector.bundle.seal import SealedBundle, seal
+from collector.bundle.sign import sign
 from collector.bundle.trust import Trust, generate_key, trust_of_key
-from collector.canonical import dumps
+from collector.canonical import dumps, sha256_hex
 from collector.lines import LineWriter
 
 SALT = bytes(range(32))
@@ -155,3 +161,59 @@ def sealed(
 def trust(keys: Path) -> Trust:
     """Trust in `ed.pem` alone."""
     return trust_of_key(keys / "ed.pub.pem")
+
+
+Members = list[tuple[str, bytes]]
+
+
+class Forger:
+    """Makes archives that no writer of ours would: canonical headers around any names and contents."""
+
+    def __init__(self, folder: Path, signer: Callable[[str], Signer]) -> None:
+        self._folder = folder
+        self._signer = signer
+
+    def members(self, bundle: Path) -> Members:
+        """What a bundle holds, in order."""
+        with Archive(bundle) as archive:
+            return [(member.name, archive.read(member.name)) for member in archive.members]
+
+    def archive(self, members: Members) -> Path:
+        """An archive of these members, whatever they are."""
+        placed: list[Member] = []
+        data = bytearray()
+        for name, content in members:
+            member = Member(name, len(content), zlib.crc32(content), len(data))
+            data += local_header(member) + content
+            placed.append(member)
+        for piece in directory(placed):
+            data += piece
+        return self.file(bytes(data))
+
+    def file(self, data: bytes) -> Path:
+        """A file of these bytes."""
+        path = self._folder / "forged.zip"
+        path.write_bytes(data)
+        return path
+
+    def signed(
+        self,
+        members: Members,
+        change: Callable[[dict[str, Any]], object] = lambda statement: None,
+        key: str = "ed",
+    ) -> Path:
+        """The members with a statement over them as they now are, changed and signed by `key`."""
+        held = [(name, content) for name, content in members if name != "statement.dsse.json"]
+        envelope = json.loads(dict(members)["statement.dsse.json"])
+        statement = json.loads(base64.b64decode(envelope["payload"]))
+        statement["subject"] = [
+            {"name": name, "digest": {"sha256": sha256_hex(content)}} for name, content in held
+        ]
+        change(statement)
+        return self.archive([*held, ("statement.dsse.json", sign(dumps(statement), self._signer(key)))])
+
+
+@pytest.fixture
+def forger(tmp_path: Path, signer: Callable[[str], Signer]) -> Forger:
+    """Makes bad bundles."""
+    return Forger(tmp_path, signer)
