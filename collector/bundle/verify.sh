@@ -48,37 +48,34 @@ bytes() { # bytes FROM COUNT: a stretch of the bundle, counted from 0
     tail -c +$(($1 + 1)) -- "$bundle" 2>/dev/null | head -c "$2"
 }
 
-number() { # number FROM COUNT: a little-endian number of 2, 4 or 8 bytes in the bundle
-    value=0 bits=0
-    for byte in $(bytes "$1" "$2" | od -An -v -tu1); do
-        value=$((value + (byte << bits))) bits=$((bits + 8))
-    done
-    [ "$value" -ge 0 ] && [ $bits -eq $(($2 * 8)) ] || fail "the archive is cut off or damaged at byte $1"
-    echo "$value"
-}
-
 # 1. The archive: one line for each file, "START SIZE NAME", in $work/files.
 walk() {
     end=$(($(wc -c <"$bundle")))
     at=0
     : >"$work/files"
-    while [ "$(bytes $at 4 | od -An -tx1 | tr -d ' ')" = 504b0304 ]; do
-        method=$(number $((at + 8)) 2)
-        [ "$method" -eq 0 ] || fail "the file at byte $at is not stored as it is"
-        size=$(number $((at + 18)) 4)
-        length=$(number $((at + 26)) 2)
-        extra=$(number $((at + 28)) 2)
-        [ "$size" -lt 4294967295 ] || size=$(number $((at + 30 + length + 4)) 8)
-        start=$((at + 30 + length + extra))
-        [ "$length" -le 200 ] && [ "$size" -le $((end - start)) ] || fail "the archive is cut off at byte $at"
+    # A header is 30 bytes, here as decimal numbers $1 to ${30}, low byte first: signature ($1-$4),
+    # method (${9}), size (${19}-${22}), lengths of name (${27}) and extra field (${29}).
+    set -- $(bytes 0 30 | od -An -v -tu1)
+    while [ "${1:-} ${2:-} ${3:-} ${4:-}" = "80 75 3 4" ]; do
+        [ $# -eq 30 ] || fail "the archive is cut off at byte $at"
+        [ "$9${10}" = 00 ] || fail "the file at byte $at is not stored as it is"
+        size=$((${19} + (${20} << 8) + (${21} << 16) + (${22} << 24)))
+        length=$((${27} + (${28} << 8)))
+        start=$((at + 30 + length + ${29} + (${30} << 8)))
+        if [ $size -eq 4294967295 ]; then # ZIP64: the size is in the extra field
+            set -- $(bytes $((at + 30 + length + 4)) 6 | od -An -v -tu1) 0 0 0 0 0 0
+            size=$(($1 + ($2 << 8) + ($3 << 16) + ($4 << 24) + ($5 << 32) + ($6 << 40)))
+        fi
+        [ $length -le 200 ] && [ $size -le $((end - start)) ] || fail "the archive is cut off at byte $at"
         # In a file, since a shell would drop a newline or zero byte at a name's end.
-        bytes $((at + 30)) "$length" >"$work/name"
+        bytes $((at + 30)) $length >"$work/name"
         name=$(tr -c 'A-Za-z0-9_./-' '?' <"$work/name")
         case /$name/ in
             *[?]* | *//* | */.* | */-*) fail "a file has a name that no bundle has: $name" ;;
         esac
         echo "$start $size $name" >>"$work/files"
         at=$((start + size))
+        set -- $(bytes $at 30 | od -An -v -tu1)
     done
 }
 
