@@ -376,6 +376,9 @@ unit_links() {
   fi | lines_of boot-links
   if [ -d "$ROOT/run/systemd/system" ]; then echo "K systemd running"; fi
   if [ -e "$ROOT/run/openrc/softlevel" ]; then echo "K openrc running"; fi
+  for f in "$ROOT"/run/openrc/started/*; do
+    if [ -e "$f" ] || [ -L "$f" ]; then echo "K started ${f##*/}"; fi
+  done
 }
 
 # drop_ins NAME: a systemd settings file and what overrides it.
@@ -748,14 +751,26 @@ walk() {
   for mount; do echo "K walked ${mount#"$ROOT"}"; done
   [ $# -gt 0 ] || return 0
   set -f
-  command_frame walk $limited find "$@" -xdev \
-    -name "*$NL*" -prune -exec printf 'N\n' \; \
-    -o ! -type l \( -perm -4000 -o -perm -2000 -o -perm -0002 -o $owners \) \
-    -exec stat -c 'S %f %u %g %U %G %Y %s %n' -- {} + -name "" \
-    -o -type f \( -perm -0100 -o -perm -0010 -o -perm -0001 \) -exec $capable -- {} + | awk -v "max=$entries" '
-      /^\|/ && max < ++n { if (n == max + 1) print "K budget walk"; next }
-      { print }'
+  out=$(
+    command_frame walk $limited find "$@" -xdev \
+      -name "*$NL*" -prune -exec printf 'N\n' \; \
+      -o ! -type l \( -perm -4000 -o -perm -2000 -o -perm -0002 -o $owners \) \
+      -exec stat -c 'S %f %u %g %U %G %Y %s %n' -- {} + -name "" \
+      -o -type f \( -perm -0100 -o -perm -0010 -o -perm -0001 \) -exec $capable -- {} + |
+      awk -v "max=$entries" '/^\|/ && max < ++n { if (n == max + 1) print "K budget walk"; next } { print }'
+  )
   set +f
+  printf '%s\n' "$out"
+  if [ -d "$ROOT/var/lib/dpkg/info" ]; then
+    # Packages list /bin/su where folders were merged into /usr, so both spellings are looked up.
+    printf '%s\n' "$out" | ROOT="$ROOT" awk '
+      /^\|S [0-9a-f]*[2-7e][0-9a-f][0-9a-f][0-9a-f] / && !/^\|S 4/ {
+        sub(/^\|S [0-9a-f]+ [0-9]+ [0-9]+ [^ ]+ [^ ]+ -?[0-9]+ [0-9]+ /, "")
+        path = substr($0, length(ENVIRON["ROOT"]) + 1)
+        print path
+        if (path ~ /^\/usr\//) print substr(path, 5)
+      }' | { grep -hxF -f - -- "$ROOT"/var/lib/dpkg/info/*.list 2>/dev/null || true; } | lines_of packaged
+  fi
 }
 
 # The numbers of all accounts or groups as tests for find.

@@ -53,7 +53,11 @@ def joined(file: File) -> Iterator[Line]:
     held, first = "", None
     for line in file.lines:
         first = first or line
-        text = line.text if not held and line.text.lstrip().startswith("#") else re.sub(r"(?<!\\)#.*", "", line.text)
+        text = (
+            line.text
+            if not held and line.text.lstrip().startswith("#")
+            else re.sub(r"(?<!\\)#.*", "", line.text)
+        )
         if text.rstrip().endswith("\\"):
             held += text.rstrip()[:-1] + " "
             continue

@@ -17,15 +17,25 @@ from .pam import Entry, Stacks
 
 __all__ = ["login_defs_values", "pam"]
 
-_QUALITY = {"pam_pwquality.so": "pam_pwquality", "pam_cracklib.so": "pam_cracklib", "pam_passwdqc.so": "pam_passwdqc"}
+_QUALITY = {
+    "pam_pwquality.so": "pam_pwquality",
+    "pam_cracklib.so": "pam_cracklib",
+    "pam_passwdqc.so": "pam_passwdqc",
+}
 # Defaults that the libraries document (pwquality.conf(5), pam_cracklib(8)).
-_PWQUALITY: dict[str, int] = {"difok": 1, "minlen": 8, "dcredit": 0, "ucredit": 0, "lcredit": 0, "ocredit": 0, "minclass": 0,
-                              "maxrepeat": 0, "maxsequence": 0, "dictcheck": 1, "usercheck": 1, "enforcing": 1, "retry": 1}  # fmt: skip
-_CRACKLIB: dict[str, int] = {"difok": 5, "minlen": 9, "dcredit": 1, "ucredit": 1, "lcredit": 1, "ocredit": 1, "minclass": 0,
-                             "maxrepeat": 0, "maxsequence": 0, "dictcheck": 1, "usercheck": 0, "enforcing": 1, "retry": 1}  # fmt: skip
+_PWQUALITY = {
+    **dict.fromkeys("dcredit ucredit lcredit ocredit minclass maxrepeat maxsequence".split(), 0),
+    **{"difok": 1, "minlen": 8, "dictcheck": 1, "usercheck": 1, "enforcing": 1, "retry": 1},
+}
+_CRACKLIB = {
+    **dict.fromkeys("dcredit ucredit lcredit ocredit dictcheck enforcing retry".split(), 1),
+    **{"difok": 5, "minlen": 9, "minclass": 0, "maxrepeat": 0, "maxsequence": 0, "usercheck": 0},
+}
 _LEAST = 6  # pam_unix refuses shorter ones where nothing else is said, libpwquality allows no lower minlen
 _HASHES = ("yescrypt", "gost_yescrypt", "sha512", "sha256", "blowfish", "md5", "bigcrypt")
-_MFA = re.compile(r"pam_(google_authenticator|oath|u2f|duo|yubico|radius_auth|radius|securid|pkcs11|okta|privacyidea|totp)\.so\Z")
+_MFA = re.compile(
+    r"pam_(google_authenticator|oath|u2f|duo|yubico|radius_auth|radius|securid|pkcs11|okta|privacyidea|totp)\.so\Z"
+)
 _BINARY = ("dictcheck", "usercheck", "enforcing")
 
 
@@ -50,8 +60,12 @@ class _Policy:
         self.data: dict[str, Json] = {}
         self.sources: list[str] = []
         self.bad: list[Item] = []
-        self.password = stacks.stack(stacks.first("passwd", "system-auth", "common-password", "base-password") or "", "password")
-        self.auth = stacks.stack(stacks.first("sshd", "login", "system-auth", "common-auth", "base-auth") or "", "auth")
+        self.password = stacks.stack(
+            stacks.first("passwd", "system-auth", "common-password", "base-password") or "", "password"
+        )
+        self.auth = stacks.stack(
+            stacks.first("sshd", "login", "system-auth", "common-auth", "base-auth") or "", "auth"
+        )
         self.login = stacks.stack(stacks.first("login", "sshd", "system-auth", "common-auth") or "", "auth")
 
     def settings(self, file: File) -> Iterator[tuple[str, str, str]]:
@@ -68,7 +82,9 @@ class _Policy:
         self._history_and_hash()
         self._lockout()
         self._su()
-        modules = {entry.module for service in self.stacks.files for entry in self.stacks.stack(service, "auth")}
+        modules = {
+            entry.module for service in self.stacks.files for entry in self.stacks.stack(service, "auth")
+        }
         self.data["mfa_modules"] = sorted(name for name in modules if _MFA.match(name))
         self.data["sources"] = list(dict.fromkeys(self.sources))
 
@@ -145,7 +161,9 @@ class _Policy:
         self.data["hash_algorithm"] = chosen or method
         self.data["rounds"] = integer(unix.value("rounds")) if unix else None
         logins = [*self.auth, *self.login]
-        self.data["nullok"] = any(entry.module == "pam_unix.so" and "nullok" in entry.arguments for entry in logins)
+        self.data["nullok"] = any(
+            entry.module == "pam_unix.so" and "nullok" in entry.arguments for entry in logins
+        )
 
     def _lockout(self) -> None:
         fail = self._module(self.auth, "pam_faillock.so")
@@ -211,8 +229,24 @@ def _policy(frames: Frames, stacks: Stacks) -> Iterator[Item]:
 
 
 _COLUMNS = (
-    *("quality_module", "quality_enforced", "enforce_for_root", "remember", "hash_algorithm", "rounds", "nullok"),
-    *("lockout_module", "deny", "unlock_time", "fail_interval", "even_deny_root", "fail_delay", "su_restricted"),
+    *(
+        "quality_module",
+        "quality_enforced",
+        "enforce_for_root",
+        "remember",
+        "hash_algorithm",
+        "rounds",
+        "nullok",
+    ),
+    *(
+        "lockout_module",
+        "deny",
+        "unlock_time",
+        "fail_interval",
+        "even_deny_root",
+        "fail_delay",
+        "su_restricted",
+    ),
     *("su_group", "mfa_modules", *_PWQUALITY),
 )
 
@@ -256,7 +290,9 @@ def _login_defs(frames: Frames) -> Iterator[Item]:
         if name == "SHELL":
             data["default_shell"] = value.strip("\"'")
     if file.unknown:
-        gaps = column_gaps([name.lower() for name in (*_NUMBERS, *_WORDS, *_FLAGS)], *cannot_read(frames, file))
+        gaps = column_gaps(
+            [name.lower() for name in (*_NUMBERS, *_WORDS, *_FLAGS)], *cannot_read(frames, file)
+        )
     yield Row("host_login_defs", "login-defs", data, gaps)
 
 

@@ -15,9 +15,15 @@ from .units import settings
 __all__ = ["limits", "shells"]
 
 _LIMIT_FIELDS = 4
-_UMASK = re.compile(r"(?:^|[;&\s])umask\s+(?:-S\s+)?([0-7]{1,4}|[ugoa]*[+=-][rwx]*(?:,[ugoa]*[+=-][rwx]*)*)(?=$|[;&\s])")
-_TMOUT = re.compile(r"(?:^|[;&\s])(?:(?:export|readonly|declare|typeset)\s+(?:-\S+\s+)*)?TMOUT=[\"']?(\d{1,9})")
-_READONLY = re.compile(r"(?:readonly\s+(?:\S+\s+)*TMOUT|(?:declare|typeset)\s+(?:-\S+\s+)*-\w*r\w*\s+(?:\S+\s+)*TMOUT)")
+_UMASK = re.compile(
+    r"(?:^|[;&\s])umask\s+(?:-S\s+)?([0-7]{1,4}|[ugoa]*[+=-][rwx]*(?:,[ugoa]*[+=-][rwx]*)*)(?=$|[;&\s])"
+)
+_TMOUT = re.compile(
+    r"(?:^|[;&\s])(?:(?:export|readonly|declare|typeset)\s+(?:-\S+\s+)*)?TMOUT=[\"']?(\d{1,9})"
+)
+_READONLY = re.compile(
+    r"(?:readonly\s+(?:\S+\s+)*TMOUT|(?:declare|typeset)\s+(?:-\S+\s+)*-\w*r\w*\s+(?:\S+\s+)*TMOUT)"
+)
 _BITS = {"r": 4, "w": 2, "x": 1}
 
 
@@ -49,7 +55,9 @@ def _mask(text: str) -> str | None:
             return None
         bits = sum(_BITS[letter] for letter in set(match[3]))
         for who in set(match[1].replace("a", "ugo") or "ugo"):
-            allowed[who] = bits if match[2] == "=" else allowed[who] | bits if match[2] == "+" else allowed[who] & ~bits
+            allowed[who] = (
+                bits if match[2] == "=" else allowed[who] | bits if match[2] == "+" else allowed[who] & ~bits
+            )
     return "".join(str(7 - allowed[who]) for who in "ugo")
 
 
@@ -90,8 +98,9 @@ class _Shell:
             # Of branches in one file the laxest counts: some account gets it.
             if mask and not (self.mask_file == file.path and self.mask and int(self.mask, 8) <= int(mask, 8)):
                 self.mask, self.mask_at, self.mask_file = mask, f"{file.path}:{number}", file.path
-        if (match := _TMOUT.search(text)) and not self.fixed:
-            self.idle, self.idle_at = integer(match[1]), f"{file.path}:{number}"
+        idle = _TMOUT.search(text)
+        if idle and not self.fixed:
+            self.idle, self.idle_at = integer(idle[1]), f"{file.path}:{number}"
         self.fixed = self.fixed or bool(_READONLY.search(text))
 
 
@@ -153,7 +162,14 @@ def limits(frames: Frames) -> Iterator[Item]:
                 continue
             domain, type_, item, value = words
             where = f"{file.path}:{line.number}"
-            data = {"source": file.path, "line": line.number, "domain": domain, "type": type_, "item": item, "value": value}
+            data = {
+                "source": file.path,
+                "line": line.number,
+                "domain": domain,
+                "type": type_,
+                "item": item,
+                "value": value,
+            }
             yield Row("host_limit", where, data)
             if domain == "*" and item == "core" and type_ in ("hard", "-"):
                 core = (value, where)
@@ -181,5 +197,8 @@ def _core(frames: Frames, limit: tuple[str, str] | None) -> Row:
     gaps: tuple[ColumnGap, ...] = ()
     for file in [*_limit_files(frames), *coredump.unread, pattern, dumpable]:
         if file.unknown:
-            gaps = column_gaps(("limit_hard", "suid_dumpable", "core_pattern", "storage", "restricted"), *cannot_read(frames, file))
+            gaps = column_gaps(
+                ("limit_hard", "suid_dumpable", "core_pattern", "storage", "restricted"),
+                *cannot_read(frames, file),
+            )
     return Row("host_core_dump", "core-dump", data, gaps)

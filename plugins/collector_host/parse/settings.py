@@ -15,8 +15,8 @@ __all__ = ["modules", "sysctl", "winners"]
 
 # Modules that hardening guides ask about: file systems and protocols that few hosts need.
 _ASKED_FOR = """cramfs freevxfs hfs hfsplus jffs2 squashfs udf vfat overlay usb_storage uas firewire_core
-    thunderbolt dccp sctp rds tipc can atm ax25 netrom rose x25 appletalk psnap n_hdlc bluetooth btusb cfg80211
-    uvcvideo floppy pcspkr nf_tables ip_tables ip6_tables nfs nfsd ksmbd cifs gfs2 9p""".split()
+    thunderbolt dccp sctp rds tipc can atm ax25 netrom rose x25 appletalk psnap n_hdlc bluetooth btusb
+    cfg80211 uvcvideo floppy pcspkr nf_tables ip_tables ip6_tables nfs nfsd ksmbd cifs gfs2 9p""".split()
 _MODULE_FOLDERS = (
     "/etc/modprobe.d",
     "/run/modprobe.d",

@@ -82,7 +82,7 @@ class Settings:
 
 
 def _chosen(frames: Frames, name: str) -> Iterator[File]:
-    """The main file, then the drop-ins by name; of one name, the earliest folder's counts (systemd.unit(5))."""
+    """The main file, then drop-ins by name; of one name, the earliest folder's counts (systemd.unit(5))."""
     mains = [frames.file(f"{folder}/{name}") for folder in _SEARCH]
     yield from [file for file in mains if file.exists or file.unknown][:1]
     drop_ins: dict[str, File] = {}
