@@ -236,7 +236,7 @@ read_files() {
       sub(/^S [0-9a-f]+ [0-9]+ [0-9]+ [^ ]+ [^ ]+ -?[0-9]+ [0-9]+ /, "", path)
       file = path
       path = substr(path, length(ENVIRON["ROOT"]) + 1)
-      status = (path in state) ? state[path] : (FILTER == "look" ? "found" : "ok")
+      status = (FILTER == "look") ? "found" : (path in state) ? state[path] : "ok"
       delete pending[path]
       made = (path ~ /^\/(proc|sys)\//) ? 0 : $7
       print "F " status " " $2 " " $3 " " $4 " " $5 " " $6 " " made " " $8 " " path
@@ -764,7 +764,7 @@ walk() {
   if [ -d "$ROOT/var/lib/dpkg/info" ]; then
     # Packages list /bin/su where folders were merged into /usr, so both spellings are looked up.
     printf '%s\n' "$out" | ROOT="$ROOT" awk '
-      /^\|S [0-9a-f]*[2-7e][0-9a-f][0-9a-f][0-9a-f] / && !/^\|S 4/ {
+      /^\|S 8[4-9a-f][0-9a-f][0-9a-f] / {
         sub(/^\|S [0-9a-f]+ [0-9]+ [0-9]+ [^ ]+ [^ ]+ -?[0-9]+ [0-9]+ /, "")
         path = substr($0, length(ENVIRON["ROOT"]) + 1)
         print path

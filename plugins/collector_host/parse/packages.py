@@ -1,0 +1,358 @@
+"""Installed packages, and newer versions that the local lists offer."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cmp_to_key
+
+from collector.model import ColumnGap, Json, Outcome
+
+from ..frames import File, Frames
+from ..rows import Item, Miss, Row, cannot_read, malformed, moment, unread
+
+__all__ = ["compare_debian", "packages", "updates"]
+
+_RPM_FIELDS = 6
+_DOMAIN = re.compile(r"@([A-Za-z0-9.-]{1,253})")
+
+
+def _paragraphs(file: File) -> Iterator[tuple[int, dict[str, str]]]:
+    """Paragraphs of `Name: value` or `N:value` lines, with the number of their first line."""
+    first, values = 1, dict[str, str]()
+    for line in file.lines:
+        if not line.text.strip():
+            if values:
+                yield first, values
+            values = {}
+            continue
+        if not values:
+            first = line.number
+        name, _, value = line.text.partition(":")
+        values.setdefault(name, value.strip())
+    if values:
+        yield first, values
+
+
+def _domain(text: str) -> str | None:
+    match = _DOMAIN.search(text)
+    return match[1].lower() if match else None
+
+
+def _dpkg(frames: Frames) -> Iterator[Item]:
+    file = frames.file("/var/lib/dpkg/status")
+    for number, values in _paragraphs(file):
+        name, version, status = values.get("Package"), values.get("Version"), values.get("Status", "")
+        words = status.split()
+        if not name or len(words) != 3:
+            yield malformed("host_package", file.path, number, "a paragraph without Package or Status")
+            continue
+        if words[2] == "not-installed":
+            continue
+        data: dict[str, Json] = {
+            "name": name,
+            "version": version,
+            "arch": values.get("Architecture"),
+            "manager": "dpkg",
+            "source": values.get("Source", name).split(" ")[0],
+            "installed": words[2] == "installed",
+            "status": status,
+            "held": words[0] == "hold",
+            "section": values.get("Section"),
+            "maintainer_domain": _domain(values.get("Maintainer", "")),
+        }
+        yield Row("host_package", f"{name}:{values.get('Architecture', '')}", data)
+
+
+def _apk(frames: Frames) -> Iterator[Item]:
+    file = frames.file("/lib/apk/db/installed")
+    for number, values in _paragraphs(file):
+        name, version = values.get("P"), values.get("V")
+        if not name or not version:
+            yield malformed("host_package", file.path, number, "a paragraph without P or V")
+            continue
+        data: dict[str, Json] = {
+            "name": name,
+            "version": version,
+            "arch": values.get("A"),
+            "manager": "apk",
+            "source": values.get("o") or name,
+            "installed": True,
+            "status": "installed",
+            "held": False,
+            "maintainer_domain": _domain(values.get("m", "")),
+        }
+        yield Row("host_package", f"{name}:{values.get('A', '')}", data)
+
+
+def _rpm(frames: Frames) -> Iterator[Item]:
+    command = frames.command("rpm")
+    seen: set[str] = set()
+    for line in command.lines:
+        fields = line.text.split("\t")
+        if not line.text.strip():
+            continue
+        if len(fields) != _RPM_FIELDS:
+            yield malformed("host_package", "rpm -qa", line, "not six fields")
+            continue
+        name, version, arch, source, group, packager = fields
+        key = f"{name}:{arch}:{version}"
+        if key in seen:
+            continue
+        seen.add(key)
+        data: dict[str, Json] = {
+            "name": name,
+            "version": version,
+            "arch": None if arch == "(none)" else arch,
+            "manager": "rpm",
+            "source": re.sub(r"-[^-]+-[^-]+\.src\.rpm$", "", source),
+            "installed": True,
+            "status": "installed",
+            "held": False,
+            "section": group,
+            "maintainer_domain": _domain(packager),
+        }
+        yield Row("host_package", key, data)
+    if command.missing:
+        yield Miss(
+            "host_package", Outcome.UNSUPPORTED, "an RPM database is there, but no rpm program to read it"
+        )
+    elif command.status == "run" and command.exit != 0:
+        yield Miss("host_package", Outcome.FAILED, f"rpm -qa: {command.complaint[:200]}")
+
+
+def packages(frames: Frames) -> Iterator[Item]:
+    """The section `packages`: host_package."""
+    yield from _dpkg(frames)
+    yield from _apk(frames)
+    yield from _rpm(frames)
+    databases = [file for file in frames.files.values() if file.exists]
+    if not databases and "rpm" not in frames.commands:
+        yield Miss("host_package", Outcome.UNSUPPORTED, "no package database of dpkg, rpm or apk was found")
+    yield from unread(frames, "host_package")
+
+
+# --- updates -----------------------------------------------------------------------------------------
+
+
+def _order(character: str) -> int:
+    """The weight of a character in Debian's version order: ~ before the end, letters before the rest."""
+    if character == "~":
+        return -1
+    return ord(character) if character.isalpha() else ord(character) + 256
+
+
+def _compare_part(left: str, right: str) -> int:
+    """Compare upstream versions or revisions (deb-version(7)): text and numbers in turn."""
+    while left or right:
+        head = re.match(r"[^0-9]*", left), re.match(r"[^0-9]*", right)
+        texts = [match[0] if match else "" for match in head]
+        left, right = left[len(texts[0]) :], right[len(texts[1]) :]
+        for place in range(max(map(len, texts))):
+            weights = [_order(text[place]) if place < len(text) else 0 for text in texts]
+            if weights[0] != weights[1]:
+                return -1 if weights[0] < weights[1] else 1
+        digits = re.match(r"[0-9]*", left), re.match(r"[0-9]*", right)
+        numbers = [match[0].lstrip("0") if match else "" for match in digits]
+        left, right = (
+            text[match.end() if match else 0 :] for text, match in zip((left, right), digits, strict=True)
+        )
+        # As text with equal lengths, numbers of any size compare without being converted.
+        ranked = [(len(number), number) for number in numbers]
+        if ranked[0] != ranked[1]:
+            return -1 if ranked[0] < ranked[1] else 1
+    return 0
+
+
+def compare_debian(left: str, right: str) -> int:
+    """Compare two Debian versions: below, equal or above 0, as deb-version(7) orders them."""
+    epochs, rest = [], []
+    for version in (left, right):
+        epoch, colon, body = version.partition(":")
+        epochs.append(epoch.lstrip("0") if colon else "")
+        rest.append(body if colon else version)
+    ranked = [(len(epoch), epoch) for epoch in epochs]
+    if ranked[0] != ranked[1]:
+        return -1 if ranked[0] < ranked[1] else 1
+    uppers = [text.rpartition("-")[::2] if "-" in text else (text, "") for text in rest]
+    return _compare_part(uppers[0][0], uppers[1][0]) or _compare_part(uppers[0][1], uppers[1][1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Archive:
+    """One package list, as its Release file describes the archive."""
+
+    origin: str
+    suite: str
+    automatic: bool
+
+    @property
+    def security(self) -> bool:
+        return "security" in self.suite.lower() or "security" in self.origin.lower()
+
+    @property
+    def name(self) -> str:
+        return f"{self.origin}:{self.suite}"
+
+
+@dataclass(slots=True)
+class _Installed:
+    name: str
+    arch: str
+    version: str
+    held: bool
+
+
+def _archives(frames: Frames) -> dict[str, _Archive]:
+    """Prefix of list file names to archive; a list belongs to the Release file with the longest one."""
+    found: dict[str, _Archive] = {}
+    for file in frames.below("/var/lib/apt/lists"):
+        if not file.lines:
+            continue
+        values = dict(line.text.partition(": ")[::2] for line in file.lines)
+        origin = values.get("Label") or values.get("Origin") or "?"
+        suite = values.get("Suite") or values.get("Codename") or "?"
+        prefix = re.sub(r"_?(In)?Release$", "", file.path)
+        found[prefix] = _Archive(origin, suite, values.get("NotAutomatic", "no").lower() != "yes")
+    return found
+
+
+def _archive_of(path: str, archives: dict[str, _Archive]) -> _Archive:
+    best = max((prefix for prefix in archives if path.startswith(prefix)), key=len, default="")
+    return archives.get(best, _Archive("?", "?", True))
+
+
+def _offered(
+    frames: Frames,
+) -> tuple[list[_Installed], dict[tuple[str, str], list[tuple[str, _Archive]]], bool]:
+    archives = _archives(frames)
+    installed: list[_Installed] = []
+    offers: dict[tuple[str, str], list[tuple[str, _Archive]]] = defaultdict(list)
+    archive = _Archive("?", "?", True)
+    for line in frames.command("offered").lines:
+        words = line.text.split(" ")
+        if words[0] == "I" and len(words) == 5:
+            installed.append(_Installed(words[1], words[2], words[3], words[4] == "hold"))
+        elif words[0] == "L":
+            archive = _archive_of(line.text[2:], archives)
+        elif words[0] == "A" and len(words) == 4 and archive.automatic:
+            offers[words[1], words[2]].append((words[3], archive))
+    broken = any("(unreadable)" in line.text for line in frames.command("offered").lines)
+    return installed, offers, broken
+
+
+def _update(package: _Installed, offers: list[tuple[str, _Archive]]) -> Row | None:
+    newer = [
+        (version, archive) for version, archive in offers if compare_debian(version, package.version) > 0
+    ]
+    if not newer:
+        return None
+    best = max((version for version, _ in newer), key=cmp_to_key(compare_debian))
+    data: dict[str, Json] = {
+        "name": package.name,
+        "arch": package.arch,
+        "version": package.version,
+        "candidate": best,
+        "security": any(archive.security for _, archive in newer),
+        "origins": sorted({archive.name for version, archive in newer if version == best}),
+        "held": package.held,
+    }
+    return Row("host_package_update", f"{package.name}:{package.arch}", data)
+
+
+def _apt(frames: Frames) -> Iterator[Item]:
+    lists = [file for file in frames.below("/var/lib/apt/lists") if "_Packages" in file.name]
+    releases = [file for file in frames.files.values() if file.path.startswith("/var/lib/apt/lists/")]
+    archives = _archives(frames)
+    installed, offers, broken = _offered(frames)
+    rows: list[Row] = []
+    for package in installed:
+        known = offers.get((package.name, package.arch), [])
+        if row := _update(package, known):
+            rows.append(row)
+    yield from rows
+    newest = max((file.mtime for file in releases if file.exists), default=0)
+    data: dict[str, Json] = {
+        "manager": "apt",
+        "present": bool(lists),
+        "refreshed_at": moment(newest),
+        "lists": len(lists),
+        "security_lists": sum(_archive_of(file.path, archives).security for file in lists),
+        "pending": len(rows),
+        "pending_security": sum(bool(row.data["security"]) for row in rows),
+    }
+    yield Row("host_update_lists", "apt", data)
+    if not lists:
+        yield Miss(
+            "host_package_update",
+            Outcome.UNSUPPORTED,
+            "there are no package lists, so no newer version can be seen",
+        )
+    if broken:
+        yield Miss("host_package_update", Outcome.FAILED, "a compressed package list could not be read")
+    pins = [file for file in frames.files.values() if "preferences" in file.path and file.lines]
+    for file in pins:
+        yield Miss(
+            "host_package_update",
+            Outcome.UNSUPPORTED,
+            f"{file.path}: pins may change what is offered; they are not followed",
+        )
+
+
+def _apk_updates(frames: Frames) -> Iterator[Item]:
+    command = frames.command("apk")
+    rows: list[Row] = []
+    for line in command.lines:
+        if not line.text.strip() or line.text.startswith("Installed:"):
+            continue
+        match = re.match(r"(\S+?)-(\d\S*)\s+<\s+(\S+)\s*\Z", line.text)
+        if match is None:
+            yield malformed("host_package_update", "apk version", line, "no package line")
+            continue
+        data: dict[str, Json] = {
+            "name": match[1],
+            "arch": "",
+            "version": match[2],
+            "candidate": match[3],
+            "origins": [],
+        }
+        gap = ColumnGap(
+            "security", Outcome.UNSUPPORTED, detail="Alpine's lists do not tell security fixes apart"
+        )
+        rows.append(Row("host_package_update", match[1], data, (gap,)))
+    yield from rows
+    index = [file for file in frames.below("/var/cache/apk") if file.name.startswith("APKINDEX")]
+    lists: dict[str, Json] = {
+        "manager": "apk",
+        "present": bool(index),
+        "refreshed_at": moment(max((file.mtime for file in index), default=0)),
+        "lists": len(index),
+        "pending": len(rows),
+    }
+    yield Row("host_update_lists", "apk", lists)
+    if not command.ran or not index:
+        why = f"apk version: {command.complaint[:200] or 'was not asked, or has no cached index'}"
+        yield Miss("host_package_update", Outcome.UNSUPPORTED, why)
+
+
+def updates(frames: Frames) -> Iterator[Item]:
+    """The section `updates`: host_package_update, host_update_lists."""
+    known = False
+    if frames.file("/var/lib/dpkg/status").exists:
+        known = True
+        yield from _apt(frames)
+    if "apk" in frames.commands:
+        known = True
+        yield from _apk_updates(frames)
+    cache = frames.file("/var/cache/dnf", "/var/cache/yum")
+    if not known:
+        manager = "dnf" if cache.exists else "other"
+        present: dict[str, Json] = {"manager": manager, "present": cache.exists}
+        yield Row("host_update_lists", manager, present)
+        why = "pending updates are told from the local lists of apt and apk only"
+        yield Miss("host_package_update", Outcome.UNSUPPORTED, why)
+    for file in frames.files.values():
+        if file.unknown:
+            yield Miss("host_package_update", *cannot_read(frames, file))
