@@ -67,7 +67,14 @@ def finished_run(folder: Path) -> dict[str, Any]:
         {"id": task, "source": "host", "scope": {}, "principal": "", "kinds": [], "due": []} for task in TASKS
     ]
     documents = {
-        "plan": {"as_of": AS_OF, "frameworks": ["soc2-2017"], "tasks": tasks, "absent": [], "salt": "00"},
+        "plan": {
+            "as_of": AS_OF,
+            "frameworks": ["soc2-2017"],
+            "tasks": tasks,
+            "absent": [],
+            "undiscovered": [],
+            "salt": "00",
+        },
         "kinds": {"kinds": {}},
         "exceptions": {"waivers": [], "out_of_scope": [], "accepted_gaps": [], "salt": "00"},
     }

@@ -1,0 +1,155 @@
+"""The published schemas, held against the code that writes and the code that checks."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import collector.bundle
+from collector.assess import exceptions
+from collector.assess.evidence import kind_json
+from collector.bundle.facts import check_facts
+from collector.bundle.seal import SealedBundle
+from collector.canonical import loads, salted
+from collector.collect.ledger import Entry
+from collector.model import Column, Derived, Identity, Kind, Operation, Outcome
+
+SCHEMAS = Path(collector.bundle.__file__).parents[2] / "docs" / "schemas"
+NAMES = sorted(path.stem for path in SCHEMAS.glob("*.json"))
+SALT = bytes(32)
+Seals = Callable[[str], SealedBundle]
+
+
+def schema(name: str) -> Any:
+    return json.loads((SCHEMAS / f"{name}.json").read_text())
+
+
+def check(name: str, value: Any) -> None:
+    jsonschema.Draft202012Validator(schema(name)).validate(value)
+
+
+def test_each_schema_is_one_of_2020_12() -> None:
+    assert (
+        sorted(["record", "gap", "ledger", "finding", "control", "plan", "kinds", "exceptions", "statement"])
+        == NAMES
+    )
+    for name in NAMES:
+        jsonschema.Draft202012Validator.check_schema(schema(name))
+        assert schema(name)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_every_line_and_document_of_evidence_in_a_bundle_fits(sealed: Seals, forger: Any) -> None:
+
+    members = dict(forger.members(sealed("ed").path))
+    for name in ("plan", "kinds", "exceptions"):
+        check(name, loads(members[f"{name}.json"]))
+    for name, content in members.items():
+        if name.startswith(("segments/", "derived/")):
+            for line in zlib.decompress(content, wbits=31).splitlines():
+                value = loads(line)
+                check("record" if "record" in value else "gap", value)
+
+
+def stated(sealed: Seals, forger: Any) -> Any:
+    members = dict(forger.members(sealed("ed").path))
+    return loads(base64.b64decode(loads(members["statement.dsse.json"])["payload"]))
+
+
+def test_a_statement_fits(sealed: Seals, forger: Any) -> None:
+    check("statement", stated(sealed, forger))
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_what_the_ledger_writes_fits(outcome: Outcome) -> None:
+    entry = Entry(
+        call="9f3c01aa/0011223344556677",
+        op="host:users",
+        params={"path": "/etc/passwd"},
+        principal="root",
+        at="2026-11-24T02:00:03.120Z",
+        ms=3,
+        tries=1,
+        page=1,
+        more=False,
+        items=None,
+        size=12,
+        outcome=outcome,
+        detail="",
+        answer="",
+    )
+    check("ledger", loads(salted(*entry.line(), SALT)))
+
+
+def test_kinds_and_exceptions_as_the_code_writes_them_fit(tmp_path: Path) -> None:
+    column = Column("name", "VARCHAR", "its name", ("host:users",), identity=Identity.LOGIN)
+    kind = Kind("host_user", "Users", (column,), ("name",), (Operation("host:users", "none"),))
+    derived = Derived(
+        Kind("host_login", "Logins", (column := Column("name", "VARCHAR", "x"),), ("name",)), 1, {}, _none
+    )
+    kinds = {"host_user": kind_json("host", kind), "host_login": kind_json("host", derived.kind, derived)}
+    check("kinds", {"format": 1, "kinds": kinds})
+    text = "".join(
+        f'[[{table}]]\n{keys}\nowner = "o"\napprover = "a"\nreason = "r"\nuntil = 2027-01-01\n'
+        for table, keys in (
+            ("waiver", 'check = "c"\nsubject = "s*"\nscope = { host = "web1" }'),
+            ("out_of_scope", 'control = "soc2-2017:CC1.1"'),
+            ("accepted_gap", 'kind = "host_user"\ncolumn = "name"\ngap = ["denied"]'),
+        )
+    )
+    (tmp_path / "exceptions.toml").write_text(text)
+    check("exceptions", exceptions.load(tmp_path / "exceptions.toml"))
+    check("exceptions", exceptions.load(None))
+
+
+def _none(records: Any) -> Any:
+    return iter(())
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 3),
+    st.sampled_from(
+        ["", "x", "a" * 64, "0" * 16, "done", "denied", "ok", "host_user", "2026-11-24T02:00:00Z"]
+    ),
+    st.sampled_from([[], {}, ["x"], {"x": 1}, {"denied": 1}, {"host_user": 2}, {"host_user": {"denied": 1}}]),
+)
+ORDER = ("ascending order", "has no previous", "ends before")  # what a schema cannot say
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_the_code_and_the_schema_accept_the_same_predicates(
+    sealed: Seals, forger: Any, data: st.DataObject
+) -> None:
+    predicate = stated(sealed, forger)["predicate"]
+    table: Any = predicate
+    while True:
+        keys = list(table) if isinstance(table, dict) else list(range(len(table)))
+        key = data.draw(st.sampled_from([*keys, "mood"] if isinstance(table, dict) else keys))
+        inner = table.get(key) if isinstance(table, dict) else table[key]
+        if not isinstance(inner, dict | list) or not inner or data.draw(st.booleans()):
+            break
+        table = inner
+    if isinstance(table, dict) and data.draw(st.booleans()):
+        table.pop(key, None)
+    else:
+        table[key] = data.draw(VALUES)
+    validator = jsonschema.Draft202012Validator(schema("statement")["properties"]["predicate"])
+    said = ""
+    try:
+        check_facts(predicate)
+    except ValueError as error:
+        said = str(error)
+    if any(word in said for word in ORDER):
+        return
+    assert validator.is_valid(predicate) == (not said), said
