@@ -6,6 +6,8 @@ import contextlib
 import gzip
 import hashlib
 import io
+import resource
+import signal
 import struct
 import subprocess
 import tracemalloc
@@ -118,6 +120,21 @@ def test_a_closed_writer_takes_no_more(tmp_path: Path) -> None:
     assert writer.close() == writer.close()
     with pytest.raises(ValueError, match="closed"):
         writer.write(b"{")
+
+
+def test_a_full_disk_is_an_os_error_and_what_was_written_is_refused(tmp_path: Path) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    kept = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(OSError, match="too large"), LineWriter(tmp_path / "a.gz", KEY) as writer:
+            for number in range(200_000):
+                writer.write(b'{"data":"%s"' % hashlib.sha256(b"%d" % number).hexdigest().encode())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        signal.signal(signal.SIGXFSZ, kept)
+    with pytest.raises(VerifyError, match="cut off"):
+        list(read_lines(tmp_path / "a.gz"))
 
 
 def test_mebibytes_of_one_letter_stay_readable(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +46,7 @@ class SealedBundle:
 
 def script() -> bytes:
     """The `verify.sh` that goes into each bundle, the same as in the documentation."""
-    return files("collector.bundle").joinpath("verify.sh").read_bytes()
+    return _packaged(layout.SCRIPT)
 
 
 def seal(folder: Path, facts: Mapping[str, Json], signer: Signer, out: Path) -> SealedBundle:
@@ -84,7 +83,7 @@ def seal(folder: Path, facts: Mapping[str, Json], signer: Signer, out: Path) -> 
     }
     with ArchiveWriter(out) as archive:
         subjects = [Subject(name, archive.add(name, folder / name)) for name in names]
-        for name, data in ((layout.README, _readme()), (layout.SCRIPT, script())):
+        for name, data in ((layout.README, _packaged(layout.README)), (layout.SCRIPT, script())):
             subjects.append(Subject(name, archive.add(name, data)))
         payload = build(subjects, predicate)
         archive.add(layout.STATEMENT, sign(payload, signer))
@@ -93,8 +92,10 @@ def seal(folder: Path, facts: Mapping[str, Json], signer: Signer, out: Path) -> 
     )
 
 
-def _readme() -> bytes:
-    return files("collector.bundle").joinpath("README.txt").read_bytes()
+def _packaged(name: str) -> bytes:
+    from importlib.resources import files
+
+    return files("collector.bundle").joinpath(name).read_bytes()
 
 
 def _members(folder: Path, facts: Mapping[str, Json]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import zipfile
 import zlib
 from pathlib import Path
@@ -82,12 +84,7 @@ def test_the_writer_refuses_what_the_reader_would(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_an_os_error_and_leaves_no_archive(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import resource
-    import signal
-
+def test_a_full_disk_is_an_os_error_and_leaves_no_archive(tmp_path: Path) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     kept = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
