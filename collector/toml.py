@@ -49,7 +49,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def printable(text: str) -> str:
     """Text that is safe in a line of its own: control characters escaped, cut where it is long."""
     safe = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[: _MAX_SHOWN + 1])
-    return safe if len(text) <= _MAX_SHOWN else safe[:_MAX_SHOWN] + "…"
+    return safe if len(text) <= _MAX_SHOWN else f"{safe[:_MAX_SHOWN]}..."
 
 
 def parse_duration(text: str) -> int:

@@ -1,0 +1,61 @@
+"""The command line: reads options, calls one function of the core, prints, exits.
+
+What a user can cause ends in one line on standard error and the exit code that docs/format.md and the
+help of `collector run` give it. A traceback is always a bug.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+__all__ = ["execute", "main"]
+
+_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells report it
+
+
+def main() -> None:
+    """Run the command that the arguments name, and exit."""
+    sys.exit(execute(sys.argv[1:]))
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code."""
+    import click
+
+    from collector.cli.app import app
+    from collector.model import CollectorError
+
+    try:
+        with app.make_context("collector", list(arguments)) as context:
+            code = app.invoke(context)
+            sys.stdout.flush()
+            return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except CollectorError as error:
+        _complain(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _INTERRUPTED
+    except BrokenPipeError:
+        _discard_output()
+        return 0
+    except OSError as error:
+        _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+        return 2
+
+
+def _complain(message: str) -> None:
+    import click
+
+    click.echo(f"collector: {' '.join(message.split())}", err=True)
+
+
+def _discard_output() -> None:
+    """Whoever read our output has left; nothing more may be written, not even at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

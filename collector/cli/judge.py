@@ -1,0 +1,143 @@
+"""`assess`, `verify` and `query`: what can be done with a bundle alone."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from collector.cli.options import MOMENT, Output, printing
+
+if TYPE_CHECKING:
+    from collector.bundle.trust import Trust
+
+__all__ = ["assess", "query", "verify"]
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("bundle", type=_PATH)
+@click.option(
+    "--mappings",
+    type=_PATH,
+    multiple=True,
+    metavar="FOLDER",
+    help="Judge with the mapping pack in this folder, not the bundle's own. May be given more than once.",
+)
+@click.option("--installed", is_flag=True, help="Judge with the mapping packs of the installed plugins.")
+@click.option(
+    "--framework", "frameworks", multiple=True, metavar="NAME", help="Only this framework's controls."
+)
+@click.option("--as-of", type=MOMENT, metavar="TIME", help="The moment that checks use; else the run's own.")
+@click.option(
+    "--out", type=_PATH, metavar="FOLDER", help="Keep findings.jsonl.gz and controls.jsonl.gz there."
+)
+@printing
+def assess(
+    bundle: Path,
+    mappings: tuple[Path, ...],
+    installed: bool,
+    frameworks: tuple[str, ...],
+    as_of: datetime | None,
+    out: Path | None,
+    output: Output,
+) -> None:
+    """Judge the evidence in BUNDLE again.
+
+    BUNDLE is a bundle, or a folder with what one holds. No plugin is needed and no system is asked. The
+    bundle is not changed. Whether it is genuine is for `collector verify` to say.
+    """
+    from collector.assess import assess as judge
+    from collector.cli.bundles import opened
+    from collector.report.verdicts import summary_text
+
+    with ExitStack() as stack:
+        folder = stack.enter_context(opened(bundle)).folder
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="collector-assess-")))
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+        packs = [*mappings, *(_installed() if installed else [])]
+        summary = judge(
+            folder, out=out or scratch, as_of=as_of, packs=packs or None, frameworks=frameworks or None
+        )
+    value = asdict(summary)
+    output.give(value, lambda page: summary_text(value, page))
+
+
+def _installed() -> list[Path]:
+    from collector.plugins import load
+
+    return [Path(pack.folder) for pack in load().packs]
+
+
+@click.command()
+@click.argument("bundles", type=_PATH, nargs=-1, required=True, metavar="BUNDLE...")
+@click.option(
+    "--key", type=_PATH, metavar="FILE", help="Trust the public key in this PEM file, and it alone."
+)
+@click.option(
+    "--trust", type=_PATH, metavar="FILE", help="Trust the keys of this trust file; else the user's."
+)
+@click.option("--reperform", is_flag=True, help="Also compute every verdict again and compare it.")
+@printing
+def verify(
+    bundles: tuple[Path, ...], key: Path | None, trust: Path | None, reperform: bool, output: Output
+) -> int:
+    """Prove that each BUNDLE is whole and signed by a key that is trusted.
+
+    Checked are the archive's form to the last byte, the signature and its signer, the digest of every
+    file, the Merkle trees over every line, and what plan and ledger say against what the statement says.
+    A good signature by a key that is not trusted does not verify.
+
+    Exit code: 0 if all verify, 1 if one does not, 2 for what cannot be asked.
+    """
+    from collector.report.verdicts import verified_json, verified_text
+
+    known = _trust(key, trust)
+    results = [verified_json(path, known, reperform) for path in bundles]
+    value = {"bundles": results, "exit": 0 if all(each["verified"] for each in results) else 1}
+    output.give(value, lambda page: [line for each in results for line in verified_text(each, page)])
+    for each in results if output.quiet else ():
+        if not each["verified"]:
+            click.echo(f"collector: {each['bundle']}: {each['error']}", err=True)
+    return 0 if all(each["verified"] for each in results) else 1
+
+
+def _trust(key: Path | None, trust: Path | None) -> Trust:
+    from collector.bundle.trust import load_trust, trust_of_key
+    from collector.config import config_folder
+
+    if key is not None and trust is not None:
+        raise click.UsageError("--key and --trust exclude each other")
+    if key is not None:
+        return trust_of_key(key)
+    return load_trust(trust or config_folder() / "trust.toml")
+
+
+@click.command()
+@click.argument("bundle", type=_PATH)
+@click.argument("sql")
+@printing
+def query(bundle: Path, sql: str, output: Output) -> None:
+    """Ask the evidence in BUNDLE one question in SQL.
+
+    Each kind is a table under its own name, with its columns and `_id`, `_scope`, `_gaps`, `_reasons` and
+    `_redactions`; `finding`, `control` and `call` hold the findings, the control states and the ledger.
+
+    \b
+    collector query BUNDLE "SELECT username, shell FROM host_user WHERE uid = 0"
+    """
+    from collector.assess.query import query as ask
+    from collector.cli.bundles import opened
+    from collector.report.verdicts import rows_text
+
+    with opened(bundle) as evidence:
+        answer = ask(evidence.folder, sql)
+        columns, rows = list(answer.columns), [list(row) for row in answer.rows]
+    output.give({"columns": columns, "rows": rows}, lambda page: rows_text(columns, rows, page))

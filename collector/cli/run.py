@@ -1,0 +1,129 @@
+"""`plan` and `run`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from collector.cli.options import MOMENT, Configured, Output, configured, printing
+
+if TYPE_CHECKING:
+    from collector.model import Json
+    from collector.report.page import Page
+    from collector.run import Threshold
+
+__all__ = ["plan", "run"]
+
+_AS_OF = click.option(
+    "--as-of",
+    type=MOMENT,
+    metavar="TIME",
+    help="The moment that checks use for what depends on time, as in 2026-11-24T02:00:00Z; else now.",
+)
+
+
+def _now(as_of: datetime | None) -> datetime:
+    return (as_of or datetime.now(UTC)).replace(microsecond=0)
+
+
+@click.command()
+@configured("series", "frameworks", "call_timeout", "run_timeout")
+@_AS_OF
+@click.option("--discover", is_flag=True, help="Make the discovery calls, so that all targets are known.")
+@printing
+def plan(configured: Configured, as_of: datetime | None, discover: bool, output: Output) -> None:
+    """Show what would be asked of whom, with the right that each call needs.
+
+    Without --discover nothing is asked of anyone; what only discovery can tell (regions, accounts, API
+    groups) stays unresolved.
+    """
+    from collector.collect.ask import Stop
+    from collector.report.plan import plan_json, plan_text
+    from collector.run import make_plan
+
+    config, plugins = configured.load()
+    made, _ = make_plan(config, plugins, _now(as_of), Stop(config.run_timeout), ask=discover)
+    value = plan_json(made, plugins)
+    output.give(value, lambda page: plan_text(value, page))
+
+
+def _thresholds(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> Any:
+    from collector.run import threshold
+
+    return tuple(threshold(value) for value in values)
+
+
+@click.command()
+@configured(
+    "series", "frameworks", "exceptions", "state", "secret_key", "workers", "call_timeout", "run_timeout"
+)
+@_AS_OF
+@click.option(
+    "--fail-on",
+    multiple=True,
+    callback=_thresholds,
+    metavar="WHAT",
+    help="End with 1 if there is a `fail`, a `fail:SEVERITY` or worse, a `gap` that no exception "
+    "accepts, or a `control` that is not satisfied. May be given more than once.",
+)
+@printing
+def run(
+    configured: Configured, as_of: datetime | None, fail_on: tuple[Threshold, ...], output: Output
+) -> int:
+    """Plan, collect, judge, sign and deliver.
+
+    SIGTERM (or Ctrl-C, once) ends a run cleanly: what was collected so far is bundled, and what was not
+    is marked as a gap.
+
+    \b
+    Exit codes, the first that fits:
+      75  another run of this series holds the lock
+       2  usage or configuration
+       4  not delivered; the bundle is kept in the outbox (`collector deliver`)
+       1  a --fail-on threshold was met
+       3  done, with gaps that no exception accepts
+       0  done
+    """
+    from collector.cli.log import Follower
+    from collector.run import run as carry_out
+
+    config, plugins = configured.load()
+    with _stoppable() as stop, Follower(output) as follow:
+        result = carry_out(config, plugins, as_of=_now(as_of), stop=stop, report=follow, fail_on=fail_on)
+    value = result.json()
+    output.give(value, lambda page: _screen(value, page))
+    return result.exit
+
+
+def _screen(result: Mapping[str, Json], page: Page) -> list[str]:
+    from pathlib import Path
+
+    from collector.cli.bundles import opened
+    from collector.report.overview import overview
+    from collector.report.screen import run_screen
+
+    with opened(Path(result["bundle"])) as evidence:
+        return run_screen(result, overview(evidence), page)
+
+
+@contextmanager
+def _stoppable() -> Iterator[threading.Event]:
+    """An event that the first SIGTERM or SIGINT sets; the second SIGINT interrupts."""
+    stop = threading.Event()
+
+    def ask_to_stop(_number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

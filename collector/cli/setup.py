@@ -1,0 +1,94 @@
+"""`init`: the keys, the trust file and the configuration of a machine that has none."""
+
+from __future__ import annotations
+
+import os
+import socket
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from collector.cli.options import Output, printing
+
+if TYPE_CHECKING:
+    from collector.report.page import Page
+
+__all__ = ["init"]
+
+
+@click.command()
+@printing
+def init(output: Output) -> None:
+    """Make the keys, the trust file and collector.toml.
+
+    Writes, in the user's configuration folder (or COLLECTOR_CONFIG_DIR): key.pem, the Ed25519 key that
+    signs bundles, and its public half key.pub.pem; secret.key, for salts and pseudonyms; trust.toml, by
+    which `collector verify` knows that key. Where no configuration is found, collector.toml is written
+    to the current folder. Nothing that exists is ever replaced.
+
+    Give key.pub.pem, or the fingerprint that is printed, to your auditor by another way than the bundles.
+    """
+    from collector.bundle.trust import generate_key, public_path, trust_entry
+    from collector.config import FILE, config_folder, find
+    from collector.keys import create_secret
+
+    folder = config_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key, secret, trust = folder / "key.pem", folder / "secret.key", folder / "trust.toml"
+    public = public_path(key)
+    made: dict[Path, bool] = {key: _absent(key, public), public: _absent(key, public)}
+    if made[key]:
+        generate_key(key)
+    made[secret] = _absent(secret)
+    if made[secret]:
+        create_secret(secret)
+    pem = public.read_text("ascii") if public.is_file() else ""
+    made[trust] = bool(pem) and _absent(trust)
+    if made[trust]:
+        _create(trust, trust_entry(pem, socket.gethostname() or "this machine"))
+    configuration = find(None)
+    if configuration is None:
+        configuration = Path(FILE)
+        _create(configuration, files("collector.cli").joinpath("default.toml").read_text("utf-8"))
+        made[configuration.absolute()] = True
+    else:
+        made[configuration.absolute()] = False
+    fingerprint = _fingerprint(pem)
+    value = {
+        "fingerprint": fingerprint,
+        "files": [{"path": str(path), "made": new} for path, new in made.items()],
+    }
+    output.give(value, lambda page: _text(made, fingerprint, page))
+
+
+def _absent(*paths: Path) -> bool:
+    return not any(os.path.lexists(path) for path in paths)
+
+
+def _create(path: Path, text: str) -> None:
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _fingerprint(pem: str) -> str | None:
+    from collector.bundle.identity import PublicKey
+    from collector.model import ConfigError
+
+    if not pem:
+        return None
+    try:
+        return PublicKey.from_pem(pem).fingerprint
+    except ValueError as error:
+        raise ConfigError(f"key.pub.pem: {error}") from None
+
+
+def _text(made: dict[Path, bool], fingerprint: str | None, page: Page) -> list[str]:
+    rows = [("made" if new else "kept", str(path)) for path, new in made.items() if new or path.exists()]
+    return [
+        *page.table(rows, indent=0),
+        "",
+        f"Signing key: {fingerprint or 'its public half, key.pub.pem, is missing'}",
+        "Next: collector run",
+    ]

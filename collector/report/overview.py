@@ -1,0 +1,186 @@
+"""What a run came to, in figures: the worst findings, what could not be seen, how controls stand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from collector.model import Json
+from collector.report.evidence import Evidence
+
+__all__ = [
+    "Overview",
+    "Problem",
+    "Unseen",
+    "control_counts",
+    "overview",
+    "problems",
+    "unseen",
+]
+
+SEVERITIES = ("critical", "high", "medium", "low", "info")
+_SUBJECTS = 3  # subjects that a problem names; the rest are counted
+_TEXT = 300  # characters of a detail that tell one cause from another
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A check that fails, and for whom.
+
+    Attributes:
+        subjects: the first few, each with its scope and the finding's detail.
+        fails: how many subjects fail without a waiver.
+    """
+
+    check: str
+    title: str
+    severity: str
+    fix: str
+    fails: int
+    subjects: tuple[Mapping[str, Json], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """One cause of gaps.
+
+    Attributes:
+        reason: a gap's reason.
+        why: its detail, else the right that the call needs.
+        kinds: what was not seen for it, and how many gaps it left there.
+    """
+
+    reason: str
+    why: str
+    kinds: Mapping[str, int]
+
+    @property
+    def gaps(self) -> int:
+        """How many gaps it left."""
+        return sum(self.kinds.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the screen after a run shows, beside the run's own result.
+
+    Attributes:
+        as_of: the moment that time-dependent checks used.
+        targets: source, scope, principal and number of kinds, of each target.
+        problems: the worst first.
+        failing: checks that fail.
+        unseen: the most frequent cause first.
+        controls: framework to its title, and status to count.
+    """
+
+    as_of: str
+    targets: tuple[Mapping[str, Json], ...]
+    problems: tuple[Problem, ...]
+    failing: int
+    unseen: tuple[Unseen, ...]
+    controls: Mapping[str, Mapping[str, int]]
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+
+def overview(evidence: Evidence, worst: int = 5) -> Overview:
+    """Read a run's folder once through.
+
+    Raises:
+        VerifyError, MappingError: the folder is not as the format says.
+    """
+    found = problems(evidence)
+    return Overview(
+        as_of=evidence.plan["as_of"],
+        targets=_targets(evidence.plan["tasks"]),
+        problems=found[:worst],
+        failing=len(found),
+        unseen=unseen(evidence),
+        controls=control_counts(evidence.controls()),
+        titles={name: framework.title for name, framework in evidence.mappings.frameworks.items()},
+    )
+
+
+def problems(evidence: Evidence) -> tuple[Problem, ...]:
+    """Every check that fails for somebody, the worst first: by severity, then by how many fail."""
+    fails: Counter[str] = Counter()
+    severity: dict[str, str] = {}
+    subjects: dict[str, list[Mapping[str, Json]]] = {}
+    for finding in evidence.findings():
+        if finding["result"] != "fail" or finding.get("waiver"):
+            continue
+        check = finding["check"]
+        fails[check] += 1
+        severity[check] = finding["severity"]
+        shown = subjects.setdefault(check, [])
+        if len(shown) < _SUBJECTS:
+            shown.append({key: finding.get(key) for key in ("subject", "scope", "detail")})
+    checks = evidence.mappings.checks
+    return tuple(
+        Problem(
+            check=check,
+            title=checks[check].title if check in checks else check,
+            severity=severity[check],
+            fix=checks[check].fix if check in checks else "",
+            fails=fails[check],
+            subjects=tuple(subjects[check]),
+        )
+        for check in sorted(fails, key=lambda each: (_rank(severity[each]), -fails[each], each))
+    )
+
+
+def unseen(evidence: Evidence) -> tuple[Unseen, ...]:
+    """The gaps by cause, with the right that was lacking where a call was denied."""
+    needed: set[str] = set()
+    found: dict[tuple[str, str, str], Counter[str]] = {}
+    for gap in evidence.gaps():
+        call = gap["call"] or ""
+        needed.add(call)
+        key = (gap["reason"], str(gap["detail"])[:_TEXT], call)
+        found.setdefault(key, Counter())[gap["kind"]] += 1
+    operations = {call["call"]: call["op"] for call in evidence.calls(needed)} if found else {}
+    rights = _rights(evidence.kinds)
+    causes: dict[tuple[str, str], Counter[str]] = {}
+    for (reason, detail, call), kinds in found.items():
+        right = rights.get(operations.get(call, ""), "") if reason == "denied" else ""
+        causes.setdefault((reason, _why(detail, right)), Counter()).update(kinds)
+    every = [Unseen(reason, why, dict(sorted(kinds.items()))) for (reason, why), kinds in causes.items()]
+    return tuple(sorted(every, key=lambda each: (-each.gaps, each.reason, each.why)))
+
+
+def control_counts(controls: Iterable[Mapping[str, Json]]) -> dict[str, dict[str, int]]:
+    """Framework to status to count."""
+    found: dict[str, Counter[str]] = {}
+    for control in controls:
+        framework = control["control"].partition(":")[0]
+        found.setdefault(framework, Counter())[control["status"]] += 1
+    return {framework: dict(counts) for framework, counts in sorted(found.items())}
+
+
+def _targets(tasks: Iterable[Mapping[str, Json]]) -> tuple[Mapping[str, Json], ...]:
+    found: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, Json]] = {}
+    for task in tasks:
+        key = (str(task["source"]), tuple(sorted(task["scope"].items())))
+        target = found.setdefault(
+            key, {"source": task["source"], "scope": task["scope"], "as": task["principal"], "kinds": 0}
+        )
+        target["kinds"] += len(task["kinds"])
+    return tuple(found[key] for key in sorted(found))
+
+
+def _rights(kinds: Mapping[str, Mapping[str, Json]]) -> dict[str, str]:
+    return {
+        operation["name"]: str(operation["permission"])
+        for kind in kinds.values()
+        for operation in kind["operations"]
+    }
+
+
+def _why(detail: str, right: str) -> str:
+    if detail and right and right not in detail:
+        return f"{detail} (needs {right})"
+    return detail or (f"needs {right}" if right else "")
+
+
+def _rank(severity: str) -> int:
+    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)

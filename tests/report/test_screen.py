@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from collector.report.evidence import Evidence
+from collector.report.overview import overview, problems, unseen
+from collector.report.page import Page
+from collector.report.screen import run_screen
+
+RESULT: dict[str, Any] = {
+    "bundle": "/evidence/default/00000001-abc.zip",
+    "series": "default",
+    "sequence": 1,
+    "tasks": {"planned": 1, "done": 0, "incomplete": 1, "failed": 0},
+    "calls": 3,
+    "gaps": 2,
+    "records": 4,
+    "findings": {"pass": 2, "fail": 2, "unknown": 2, "not_applicable": 0},
+    "controls": {},
+    "delivered": ["directory"],
+    "exit": 3,
+    "reasons": [3],
+    "problems": [],
+}
+
+
+def finding(check: str, subject: str, severity: str, waiver: Any = None) -> dict[str, Any]:
+    return {
+        "check": check, "kind": "toy_box", "subject": subject, "scope": {}, "result": "fail",
+        "severity": severity, "detail": "", "waiver": waiver,
+    }  # fmt: skip
+
+
+def test_worst_problem_is_the_severest_then_the_most_frequent(evidence_with: Any) -> None:
+    found = problems(
+        evidence_with(
+            findings=[
+                *(finding("box-named", name, "low") for name in "abcd"),
+                finding("key-kept", "k", "critical"),
+                *(finding("box-closed", name, "low") for name in "abcde"),
+            ]
+        )
+    )
+    assert [(each.check, each.fails) for each in found] == [
+        ("key-kept", 1),
+        ("box-closed", 5),
+        ("box-named", 4),
+    ]
+    assert found[1].fix == "Close the box."
+    assert [each["subject"] for each in found[1].subjects] == ["a", "b", "c"]
+
+
+def test_waived_failure_is_no_problem(evidence_with: Any) -> None:
+    assert problems(evidence_with(findings=[finding("box-closed", "a", "high", {"reason": "x"})])) == ()
+
+
+def test_problem_of_a_check_that_the_mappings_lack_is_shown_by_its_id(evidence_with: Any) -> None:
+    assert problems(evidence_with(findings=[finding("unheard-of", "a", "high")]))[0].title == "unheard-of"
+
+
+def test_denied_call_names_the_right_that_was_lacking(evidence: Evidence) -> None:
+    found = {each.reason: each for each in unseen(evidence)}
+    assert found["denied"].why == "needs the key holder's right"
+    assert found["denied"].kinds == {"toy_key": 1}
+    assert found["failed"].why == "exit 1"
+
+
+def test_gaps_of_one_cause_are_one_line(evidence_with: Any) -> None:
+    gaps = [
+        {"gap": {"kind": kind, "scope": {"host": str(n)}, "reason": "timeout", "detail": "no answer in 10 s"}}
+        for kind in ("toy_box", "toy_key")
+        for n in range(3)
+    ]
+    found = unseen(evidence_with(**{"segments/s": gaps}))
+    assert [(each.reason, each.gaps, dict(each.kinds)) for each in found] == [
+        ("timeout", 6, {"toy_box": 3, "toy_key": 3})
+    ]
+
+
+def screen(evidence: Evidence, **changes: Any) -> str:
+    return "\n".join(run_screen(RESULT | changes, overview(evidence), Page(100)))
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "toy  host web1  2 kinds  as uid 1000",  # what was looked at
+        "4 records from 3 calls; 1 task: 1 incomplete",
+        "1. high     Boxes are closed",  # what is wrong, for whom, what to do
+        "box-closed: b (host web1)",
+        "Fix: Close the box.",
+        "denied      needs the key holder's right (1 gap)",  # what could not be seen
+        "in toy_key",
+        "toy        0          1              1       1            4",  # controls
+        "/evidence/default/00000001-abc.zip",  # where the bundle is
+        "delivered to directory",
+        "collector verify /evidence/default/00000001-abc.zip",  # what to type next
+        "collector readiness --framework toy",
+    ],
+)
+def test_screen_shows_what_the_run_came_to(evidence: Evidence, shown: str) -> None:
+    if shown.startswith("toy        0"):
+        row = next(
+            line.split()
+            for line in screen(evidence).splitlines()
+            if line.split()[:1] == ["toy"] and "Toy" in line
+        )
+        assert row[:6] == ["toy", "1", "1", "1", "1", "4"]
+        return
+    assert shown in screen(evidence)
+
+
+def test_screen_says_that_nothing_fails_and_all_was_seen(evidence_with: Any) -> None:
+    clean = evidence_with(findings=[], **{"segments/s": []})
+    text = screen(clean)
+    assert "Nothing that was seen fails" in text
+    assert "All that was asked for was seen" in text
+
+
+def test_screen_says_what_was_not_delivered_and_what_went_wrong(evidence: Evidence) -> None:
+    text = screen(evidence, delivered=[], problems=["sink directory: disk full"])
+    assert "delivered to nobody yet" in text
+    assert "! sink directory: disk full" in text
+
+
+def test_screen_counts_what_it_does_not_show(evidence_with: Any) -> None:
+    text = screen(evidence_with(findings=[finding("box-closed", str(n), "high") for n in range(9)]))
+    assert "box-closed: 0, 1, 2 and 6 more" in text
+
+
+def test_name_of_a_subject_cannot_move_the_cursor(evidence_with: Any) -> None:
+    text = screen(evidence_with(findings=[finding("box-closed", "\x1b[2J", "high")]))
+    assert "\x1b" not in text
+    assert "\\x1b[2J" in text
