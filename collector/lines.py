@@ -100,6 +100,8 @@ class _Salter:
 class LineWriter:
     """Writes a new file of lines, with a salt in each if a key is given.
 
+    Without `tree` the sealed file has no root and no count: for lines that are sealed elsewhere.
+
     A context manager: leaving it seals the file; leaving it by an exception closes the file as it is,
     incomplete and refused by every reader. Not for use from two threads at once.
 
@@ -107,12 +109,12 @@ class LineWriter:
         OSError: the file exists or cannot be written, as on a full disk; from any method.
     """
 
-    def __init__(self, path: Path, salt_key: bytes | None) -> None:
+    def __init__(self, path: Path, salt_key: bytes | None, *, tree: bool = True) -> None:
         self.path = path
         self._salter = _Salter(salt_key) if salt_key is not None else None
         self._lines: list[bytes] = []
         self._waiting = 0
-        self._tree = Tree()
+        self._tree = Tree() if tree else None
         self._sealed: Sealed | None = None
         self._sink = _Sink(path)
 
@@ -132,9 +134,19 @@ class LineWriter:
         if self._waiting >= _BLOCK:
             self._flush()
 
+    def write_all(self, lines: Sequence[bytes]) -> None:
+        """Write whole lines that need no salt, many at a time. Raises ValueError as `write` does."""
+        if self._sealed is not None or self._salter is not None:
+            raise ValueError(f"{self.path} is closed, or its lines need salts")
+        self._lines.extend(lines)
+        self._waiting += sum(map(len, lines))
+        if self._waiting >= _BLOCK:
+            self._flush()
+
     def _flush(self) -> None:
         lines = self._lines
-        self._tree.extend(lines)
+        if self._tree is not None:
+            self._tree.extend(lines)
         lines.append(b"")
         block = b"\n".join(lines)
         if block.count(b"\n") != len(lines) - 1:
@@ -151,7 +163,8 @@ class LineWriter:
                 sha256, size = self._sink.finish()
             finally:
                 self._sink.abandon()
-            self._sealed = Sealed(self.path, sha256, len(self._tree), size, self._tree.root())
+            count, root = (0, b"") if self._tree is None else (len(self._tree), self._tree.root())
+            self._sealed = Sealed(self.path, sha256, count, size, root)
         return self._sealed
 
     def __enter__(self) -> LineWriter:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from collector.assess import tables
 from collector.assess.bind import Bound, bind
 from collector.assess.evidence import moment
-from collector.assess.judge import RESULTS, Judge
+from collector.assess.judge import Judge
 from collector.assess.mappings import Check, Example
 from collector.assess.populations import GapLine, Population, Populations
+from collector.assess.rows import Loaded, Shape
 from collector.assess.verdicts import open_database
 from collector.canonical import loads
 from collector.model import Json
@@ -82,7 +83,7 @@ def _found(
         f"CREATE OR REPLACE MACRO as_of() AS TIMESTAMP '{moment(example.as_of, 'as_of'):%Y-%m-%d %H:%M:%S}'"
     )
     connection.execute("DROP SCHEMA IF EXISTS v CASCADE")
-    loaded = tables.Loaded()
+    loaded = Loaded()
     for kind in bound.reads:
         rows = list(example.tables.get(kind, ())) if bound.check.query is not None else [_single(example)]
         connection.execute(f"DELETE FROM t.{tables.quoted(kind)}")
@@ -93,11 +94,11 @@ def _found(
     )
     judge = Judge(connection, populations, loaded, seconds=30, running=lambda _: None, skip={})
     found: dict[str, str] = {}
-    for _, findings in judge.findings([bound]):
-        for finding in findings:
-            line = loads(finding.before + finding.after)
+    for findings in judge.findings([bound], apart=lambda _: False):
+        for (text,) in (row for batch in findings.batches for row in batch):
+            line = loads(text)
             if line["subject"]:
-                found[line["subject"]] = RESULTS[finding.result]
+                found[line["subject"]] = line["result"]
     if judge.failed:
         return {"1": f"failed: {judge.failed[bound.check.id]}"}
     return found
@@ -112,14 +113,15 @@ def _fill(
     name: str,
     kind: Mapping[str, Json],
     rows: Sequence[Mapping[str, Json]],
-    loaded: tables.Loaded,
+    loaded: Loaded,
     scratch: Path,
 ) -> None:
-    shape = tables.Shape(name, kind)
+    shape = Shape(name, kind)
+    known = {column["name"] for column in kind["columns"]}
     lines = []
     for number, row in enumerate(rows, 1):
         data = {key: value for key, value in row.items() if not key.startswith("_")}
-        if stray := data.keys() - shape.known:
+        if stray := data.keys() - known:
             raise ValueError(f"{name} has no column {sorted(stray)[0]}")
         record = {
             "kind": name,
@@ -129,7 +131,7 @@ def _fill(
             "gaps": [{"column": column, "reason": "denied"} for column in row.get("_gaps", ())],
             "redactions": row.get("_redactions", []),
         }
-        if wrong := [column for column, fits in shape.columns if not fits(data.get(column))]:
+        if wrong := [column for column, _, fits in shape.columns if not fits(data.get(column))]:
             raise ValueError(f"{name}.{wrong[0]}: the example's value does not fit the column's type")
         lines.append(shape.row(record, loaded))
     if lines:

@@ -10,18 +10,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from collector.assess.bind import Bound
 from collector.assess.populations import Population, Populations
-from collector.assess.tables import Loaded, quoted
+from collector.assess.rows import Loaded
+from collector.assess.tables import quoted
 from collector.canonical import dumps, loads
 from collector.model import Json
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["RESULTS", "Finding", "Judge"]
+__all__ = ["RESULTS", "Findings", "Judge"]
 
 RESULTS = ("pass", "fail", "unknown", "not_applicable")
 _PASS, _FAIL, _UNKNOWN, _NOT_APPLICABLE = range(4)
@@ -38,22 +39,23 @@ _KIND, _RESULT, _QUOTE, _SCOPE, _END = (
 """Pieces of a finding's line, as SQL."""
 
 
+Row = tuple[Any, ...]
+"""A finding as the database gives it: its line; or for salts and waivers its line before and after the
+salt, its result, and of a failure scope and subject."""
+
+
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One finding, as the two halves of its line and what control states need of it.
+class Findings:
+    """A check's findings.
 
     Attributes:
-        before, after: the canonical line around the place of its salt; `after` ends in
-            `"waiver":null}`.
-        result: an index into `RESULTS`.
-        scope, subject: of what it speaks; canonical JSON and plain text. Only failures carry them.
+        counts: how many of each result, in the order of `RESULTS`.
+        batches: rows, many at a time; consume them before the next check.
     """
 
-    before: bytes
-    after: bytes
-    result: int
-    scope: str = ""
-    subject: str = ""
+    bound: Bound
+    counts: tuple[int, int, int, int]
+    batches: Iterator[list[Row]]
 
 
 class Judge:
@@ -90,14 +92,18 @@ class Judge:
         self._tables: dict[str, tuple[str, str, str]] = {}
         connection.execute("CREATE SCHEMA IF NOT EXISTS v")
 
-    def findings(self, checks: Sequence[Bound]) -> Iterator[tuple[Bound, Iterator[Finding]]]:
-        """Each check, in the order of ids, with its findings; consume them before going on."""
+    def findings(self, checks: Sequence[Bound], apart: Callable[[str], bool]) -> Iterator[Findings]:
+        """The findings of each check, in the order of ids.
+
+        Args:
+            apart: of which checks lines are wanted in their parts, since salts or waivers go into them.
+        """
         ordered = sorted(checks, key=lambda bound: bound.check.id)
         self._scan([bound for bound in ordered if bound.check.query is None and not bound.unsupported])
         for bound in ordered:
             if bound.check.query is not None and not bound.unsupported:
                 self._query(bound)
-            yield bound, self._emit(bound)
+            yield self._findings(bound, apart(bound.check.id))
 
     @property
     def failed(self) -> Mapping[str, str]:
@@ -185,8 +191,26 @@ class Judge:
             timer.cancel()
         return ""
 
-    def _emit(self, bound: Bound) -> Iterator[Finding]:
-        unseen = list(self._unseen(bound))
+    def _findings(self, bound: Bound, apart: bool) -> Findings:
+        rows, parameters = self._rows(bound)
+        counted = self._connection.execute(
+            f"SELECT r, count(*) FROM {rows} GROUP BY r", parameters
+        ).fetchall()
+        counts = dict(counted)
+        before, after = _line(bound)
+        wanted = f"{before} || {after}"
+        if apart:
+            of_failure = f"CASE r WHEN {_FAIL} THEN _scope END, CASE r WHEN {_FAIL} THEN _id END"
+            wanted = f"{before}, {after}, r, {of_failure}"
+        order = " ORDER BY _scope, _id, k, d" if parameters else ""
+        cursor = self._connection.execute(f"SELECT {wanted} FROM {rows}{order}", parameters)
+        found = tuple(counts.get(code, 0) for code in range(len(RESULTS)))
+        return Findings(
+            bound, (found[0], found[1], found[2], found[3]), iter(lambda: cursor.fetchmany(_FETCH), [])
+        )
+
+    def _rows(self, bound: Bound) -> tuple[str, list[Json]]:
+        """A check's findings as a subquery: of subjects, already in order, and of populations."""
         if bound.unsupported:
             rows = "(SELECT '' AS _scope, '' AS _id, 0 AS r, '' AS d, '' AS k LIMIT 0)"
         else:
@@ -194,30 +218,12 @@ class Judge:
             rows = (
                 f"(SELECT _scope, _id, {result} AS r, {detail} AS d, {_text(bound.kind)} AS k FROM {table})"
             )
-        parameters: list[Json] = []
-        if unseen:
-            values = ", ".join("(?, '', ?, ?, ?)" for _ in unseen)
-            rows = f"(SELECT * FROM {rows} UNION ALL VALUES {values}) ORDER BY _scope, _id, k, d"
-            for kind, scope, code, why in unseen:
-                parameters += [scope, code, why, kind]
-        yield from self._lines(bound, rows, parameters)
-
-    def _lines(self, bound: Bound, rows: str, parameters: list[Json]) -> Iterator[Finding]:
-        check = bound.check
-        names = ", ".join(_text(name) for name in RESULTS)
-        opening = f'{{"check":{_json(check.id)},"detail":'
-        severity = f',"severity":{_json(check.severity)},"subject":'
-        result = f"[{names}][r + 1]"
-        before = [_text(opening), "to_json(coalesce(d, ''))", _KIND, "k", _RESULT, result, _QUOTE]
-        after = [_SCOPE, "_scope", _text(severity), "to_json(_id)", _END]
-        cursor = self._connection.execute(
-            f"SELECT {' || '.join(before)}, {' || '.join(after)}, r, CASE r WHEN {_FAIL} THEN _scope END, "
-            f"CASE r WHEN {_FAIL} THEN _id END FROM {rows}",
-            parameters,
-        )
-        while batch := cursor.fetchmany(_FETCH):
-            for first, last, result, scope, subject in batch:
-                yield Finding(first.encode(), last.encode(), result, scope or "", subject or "")
+        unseen = list(self._unseen(bound))
+        if not unseen:
+            return rows, []
+        values = ", ".join("(?, '', ?, ?, ?)" for _ in unseen)
+        parameters = [value for kind, scope, code, why in unseen for value in (scope, code, why, kind)]
+        return f"(SELECT * FROM {rows} UNION ALL VALUES {values})", parameters
 
     def _unseen(self, bound: Bound) -> Iterator[tuple[str, str, int, str]]:
         """Findings about populations: kind, scope, result and detail."""
@@ -244,6 +250,17 @@ class Judge:
                     found.append(f"{column}: {reason}{f' ({detail})' if detail else ''}")
                     break
         return "; ".join(found)[:_DETAIL]
+
+
+def _line(bound: Bound) -> tuple[str, str]:
+    """SQL for a finding's line before and after the place of its salt."""
+    names = ", ".join(_text(name) for name in RESULTS)
+    opening = f'{{"check":{_json(bound.check.id)},"detail":'
+    severity = f',"severity":{_json(bound.check.severity)},"subject":'
+    result = f"[{names}][r + 1]"
+    before = [_text(opening), "to_json(coalesce(d, ''))", _KIND, "k", _RESULT, result, _QUOTE]
+    after = [_SCOPE, "_scope", _text(severity), "to_json(_id)", _END]
+    return " || ".join(before), " || ".join(after)
 
 
 def _verdict(bound: Bound) -> str:

@@ -8,21 +8,23 @@ that does not fit its column, or that a detector replaced, counts as a gap of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 from collector.assess.populations import GapLine
-from collector.canonical import dumps, loads
+from collector.assess.rows import Loaded, Shape
+from collector.canonical import loads
 from collector.lines import read_lines
 from collector.model import Json, Outcome, VerifyError
-from collector.values import Fits, fits
+from collector.values import check_type
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["IMPLICIT", "Loaded", "Shape", "create", "insert", "load", "quoted"]
+__all__ = ["IMPLICIT", "create", "insert", "load", "quoted"]
 
 IMPLICIT: Mapping[str, str] = {
     "_id": "VARCHAR",
@@ -31,6 +33,7 @@ IMPLICIT: Mapping[str, str] = {
     "_reasons": "VARCHAR[]",
     "_redactions": "VARCHAR[]",
 }
+_CHUNK = 32 << 20  # bytes of rows that DuckDB reads at a time
 _LEAST_OBJECT = 1 << 20  # bytes; DuckDB sets aside twice its largest object for each thread
 
 
@@ -44,82 +47,10 @@ def create(connection: DuckDBPyConnection, kinds: Mapping[str, Mapping[str, Json
     connection.execute("CREATE SCHEMA IF NOT EXISTS t")
     for name, kind in kinds.items():
         columns = [(column["name"], column["type"]) for column in kind["columns"]]
+        for _, type_ in columns:
+            check_type(type_)
         listed = ", ".join(f"{quoted(column)} {type_}" for column, type_ in [*IMPLICIT.items(), *columns])
         connection.execute(f"CREATE TABLE t.{quoted(name)} ({listed})")
-
-
-class Loaded:
-    """What loading found besides rows.
-
-    Attributes:
-        gaps: every gap line, and a `malformed` one for what could not be used.
-        column_gaps: kinds to the columns that some record lacks, with the scopes and reasons.
-        counts: records of each kind.
-    """
-
-    def __init__(self) -> None:
-        self.gaps: list[GapLine] = []
-        self.column_gaps: dict[str, dict[str, dict[bytes, tuple[str, str]]]] = {}
-        self.counts: dict[str, int] = {}
-
-    def lacks(self, kind: str, column: str, scope: bytes, reason: str, detail: str) -> None:
-        """Note that a record of this scope lacks a column; the first reason in order stays."""
-        found = self.column_gaps.setdefault(kind, {}).setdefault(column, {})
-        new = (reason, detail)
-        found[scope] = min(found.get(scope, new), new)
-
-
-class Shape:
-    """How a kind's records become rows."""
-
-    def __init__(self, name: str, kind: Mapping[str, Json]) -> None:
-        self.name = name
-        self.columns: list[tuple[str, Fits]] = [
-            (column["name"], fits(column["type"])) for column in kind["columns"]
-        ]
-        self.known = {column["name"] for column in kind["columns"]}
-
-    def row(self, record: Mapping[str, Json], loaded: Loaded) -> bytes:
-        """One line of JSON for DuckDB."""
-        data, scope = record["data"], dumps(record["scope"])
-        gaps = {}
-        for gap in record["gaps"]:
-            gaps[gap["column"]] = (gap["reason"], gap.get("detail", ""))
-        paths = []
-        for redaction in record["redactions"]:
-            paths.append(redaction["path"])
-            if redaction["by"] not in ("column", "person"):
-                column = _head(redaction["path"])
-                gaps.setdefault(
-                    column, (Outcome.REDACTED.value, f"a secret was found there ({redaction['by']})")
-                )
-        row: dict[str, Any] = {}
-        for name, fits_column in self.columns:
-            value = data.get(name)
-            if value is None:
-                continue
-            if name in gaps:
-                continue
-            if fits_column(value):
-                row[name] = value
-            else:
-                gaps[name] = (Outcome.MALFORMED.value, "the value does not fit the column's type")
-        for column, (reason, detail) in gaps.items():
-            loaded.lacks(self.name, column, scope, reason, detail)
-        row["_id"], row["_scope"] = record["id"], scope.decode()
-        row["_gaps"], row["_redactions"] = list(gaps), paths
-        row["_reasons"] = [
-            f"{column}: {reason}{f' ({why})' if why else ''}" for column, (reason, why) in gaps.items()
-        ]
-        return dumps(row)
-
-
-def _head(path: str) -> str:
-    """The column that a redaction's path begins with."""
-    for at, character in enumerate(path):
-        if character in ".[":
-            return path[:at]
-    return path
 
 
 def load(
@@ -127,6 +58,7 @@ def load(
     segments: Sequence[Path],
     kinds: Mapping[str, Mapping[str, Json]],
     scratch: Path,
+    wanted: Mapping[str, Collection[str]] | None = None,
 ) -> Loaded:
     """Read segments into the tables that `create` made.
 
@@ -135,29 +67,81 @@ def load(
         segments: in the order of the archive.
         kinds: the `kinds` of `kinds.json`.
         scratch: an empty folder of the run's own.
+        wanted: kind to the columns that will be looked at; the others stay NULL, and kinds that are not
+            in it stay empty. None: everything.
 
     Raises:
         VerifyError: a segment that is no segment.
     """
     loaded = Loaded()
-    shapes = {name: Shape(name, kind) for name, kind in kinds.items()}
-    longest: dict[str, int] = {}
-    with ExitStack() as stack:
-        files: dict[str, IO[bytes]] = {}
+    shapes = {
+        name: Shape(name, kind, None if wanted is None else wanted[name])
+        for name, kind in kinds.items()
+        if wanted is None or name in wanted
+    }
+    with _Inserter(connection, kinds, scratch) as inserter:
         for path in segments:
             for kind, row in _rows(path, shapes, loaded):
-                if kind not in files:
-                    files[kind] = stack.enter_context(
-                        (scratch / f"{kind}.jsonl").open("wb", buffering=1 << 20)
-                    )
-                files[kind].write(row + b"\n")
-                longest[kind] = max(longest.get(kind, 0), len(row))
-                loaded.counts[kind] = loaded.counts.get(kind, 0) + 1
-    for kind in sorted(files):
-        insert(connection, kind, kinds[kind], scratch / f"{kind}.jsonl", longest[kind])
-        (scratch / f"{kind}.jsonl").unlink()
+                inserter.add(kind, row)
+    for kind in sorted(shapes.keys() & loaded.counts.keys()):
         _duplicates(connection, kind, loaded)
     return loaded
+
+
+class _Inserter:
+    """Gathers rows in files and lets DuckDB read those that are full while more are written."""
+
+    def __init__(
+        self, connection: DuckDBPyConnection, kinds: Mapping[str, Mapping[str, Json]], scratch: Path
+    ) -> None:
+        self._connection = connection
+        self._kinds = kinds
+        self._scratch = scratch
+        self._rows: dict[str, list[bytes]] = {}
+        self._sizes: dict[str, int] = {}
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="insert")
+        self._running: Future[None] | None = None
+        self._files = 0
+
+    def __enter__(self) -> _Inserter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._pool:
+            if kind is None:
+                for name in sorted(self._rows):
+                    self._hand_over(name)
+                self._wait()
+
+    def add(self, kind: str, row: bytes) -> None:
+        """Take a row."""
+        self._rows.setdefault(kind, []).append(row)
+        self._sizes[kind] = self._sizes.get(kind, 0) + len(row)
+        if self._sizes[kind] >= _CHUNK:
+            self._hand_over(kind)
+
+    def _hand_over(self, kind: str) -> None:
+        rows = self._rows.pop(kind, [])
+        self._sizes[kind] = 0
+        if not rows:
+            return
+        self._files += 1
+        file = self._scratch / f"{self._files}.jsonl"
+        file.write_bytes(b"\n".join(rows) + b"\n")
+        self._wait()
+        longest = max(map(len, rows))
+        self._running = self._pool.submit(self._insert, kind, file, longest)
+
+    def _insert(self, kind: str, file: Path, longest: int) -> None:
+        insert(self._connection, kind, self._kinds[kind], file, longest)
+        file.unlink()
+
+    def _wait(self) -> None:
+        if self._running is not None:
+            self._running.result()
+            self._running = None
 
 
 def _rows(path: Path, shapes: Mapping[str, Shape], loaded: Loaded) -> Iterator[tuple[str, bytes]]:
@@ -169,9 +153,11 @@ def _rows(path: Path, shapes: Mapping[str, Shape], loaded: Loaded) -> Iterator[t
                 loaded.gaps.append(GapLine(gap["kind"], gap["scope"], gap["reason"], gap.get("detail", "")))
                 continue
             record = item["record"]
-            shape = shapes.get(record["kind"])
+            kind = record["kind"]
+            loaded.counts[kind] = loaded.counts.get(kind, 0) + 1
+            shape = shapes.get(kind)
             if shape is not None:
-                yield record["kind"], shape.row(record, loaded)
+                yield kind, shape.row(record, loaded)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             where = f"segments/{path.name} line {number}"
             raise VerifyError(f"{where}: neither a record nor a gap ({type(error).__name__})") from error
@@ -181,12 +167,16 @@ def insert(
     connection: DuckDBPyConnection, name: str, kind: Mapping[str, Json], file: Path, longest: int
 ) -> None:
     """Read one kind's rows, of at most `longest` bytes, from a file of JSON lines into its table."""
-    types = [*IMPLICIT.items(), *((column["name"], column["type"]) for column in kind["columns"])]
-    object_size = max(longest + 1, _LEAST_OBJECT)
-    columns = "{" + ", ".join(f"{_literal(column)}: {_literal(type_)}" for column, type_ in types) + "}"
+    types = {**IMPLICIT, **{column["name"]: column["type"] for column in kind["columns"]}}
+    listed = ", ".join(f"{_literal(column)}: {_literal(type_)}" for column, type_ in types.items())
+    chosen = ", ".join(
+        f"coalesce({column}, [])" if column in IMPLICIT and type_.endswith("[]") else quoted(column)
+        for column, type_ in types.items()
+    )
     connection.execute(
-        f"INSERT INTO t.{quoted(name)} SELECT * FROM read_json({_literal(str(file))}, "
-        f"format = 'newline_delimited', columns = {columns}, maximum_object_size = {object_size})"
+        f"INSERT INTO t.{quoted(name)} SELECT {chosen} FROM read_json({_literal(str(file))}, "
+        f"format = 'newline_delimited', columns = {{{listed}}}, "
+        f"maximum_object_size = {max(longest + 1, _LEAST_OBJECT)})"
     )
 
 

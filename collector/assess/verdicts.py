@@ -7,7 +7,7 @@ framework and place in its catalogue.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from collector.assess import exceptions as exceptions_module
 from collector.assess import tables
 from collector.assess.bind import Bound
 from collector.assess.evidence import Evidence, moment
-from collector.assess.judge import RESULTS, Finding, Judge
+from collector.assess.judge import RESULTS, Findings, Judge
 from collector.assess.mappings import Mappings
 from collector.assess.populations import Populations, compute
 from collector.assess.states import Counts, Related, Status, control_status, objective_status
@@ -85,7 +85,7 @@ def judge(
         and status, `records` by kind,
         `populations`, `not_run`.
     """
-    loaded = tables.load(connection, evidence.segments, evidence.kinds, order.scratch)
+    loaded = tables.load(connection, evidence.segments, evidence.kinds, order.scratch, _wanted(checks))
     populations = compute(evidence.plan, evidence.kinds, evidence.calls, loaded.gaps)
     connection.execute(f"CREATE OR REPLACE MACRO as_of() AS TIMESTAMP '{order.as_of:%Y-%m-%d %H:%M:%S}'")
     lock(connection)
@@ -102,10 +102,13 @@ def judge(
     totals: Counter[str] = Counter()
     failing: Counter[str] = Counter()
     counts: dict[str, Counts] = {}
-    with LineWriter(order.out / "findings.jsonl.gz", order.salt_key) as lines:
-        for bound, findings in judge.findings(checks):
-            counts[bound.check.id] = _write(lines, bound, findings, exceptions, totals)
-            failing[bound.check.severity] += counts[bound.check.id].fail
+    with LineWriter(order.out / "findings.jsonl.gz", order.salt_key, tree=False) as lines:
+        for findings in judge.findings(checks, lambda id_: bool(order.salt_key) or exceptions.waives(id_)):
+            check = findings.bound.check
+            waived = _write(lines, findings, exceptions, salted=bool(order.salt_key))
+            counts[check.id] = _counts(findings, waived)
+            failing[check.severity] += counts[check.id].fail
+            totals.update(dict(zip(RESULTS, findings.counts, strict=True)))
         lines.close()
     ages = _oldest(evidence)
     statuses = {
@@ -123,6 +126,14 @@ def judge(
     }
 
 
+def _wanted(checks: Sequence[Bound]) -> dict[str, set[str]]:
+    wanted: dict[str, set[str]] = {}
+    for bound in checks:
+        for kind, columns in bound.reads.items():
+            wanted.setdefault(kind, set()).update(columns)
+    return wanted
+
+
 def lock(connection: DuckDBPyConnection) -> None:
     """From here on a check is all that runs, and it can reach nothing but the tables."""
     for setting in ("enable_external_access = false", "lock_configuration = true"):
@@ -130,29 +141,32 @@ def lock(connection: DuckDBPyConnection) -> None:
 
 
 def _write(
-    lines: LineWriter,
-    bound: Bound,
-    findings: Iterable[Finding],
-    exceptions: exceptions_module.Exceptions,
-    totals: Counter[str],
-) -> Counts:
-    """Write a check's findings and count them."""
-    check = bound.check.id
+    lines: LineWriter, findings: Findings, exceptions: exceptions_module.Exceptions, *, salted: bool
+) -> int:
+    """Write a check's findings. Returns how many failures a waiver covers."""
+    check = findings.bound.check.id
     waives = exceptions.waives(check)
-    results = [0, 0, 0, 0]
+    if not waives and not salted:
+        for batch in findings.batches:
+            lines.write_all([line.encode() for (line,) in batch])
+        return 0
     waived = 0
-    for finding in findings:
-        after = finding.after
-        results[finding.result] += 1
-        if waives and finding.result == 1:
-            waiver = exceptions.waiver(check, finding.subject, loads(finding.scope))
-            if waiver is not None:
+    for batch in findings.batches:
+        for before, after, _, scope, subject in batch:
+            end = after.encode()
+            if waives and scope and (waiver := exceptions.waiver(check, subject, loads(scope))):
                 waived += 1
-                after = after.removesuffix(b"null}") + dumps(waiver) + b"}"
-        lines.write(finding.before, after)
-    for number, name in enumerate(RESULTS):
-        totals[name] += results[number]
-    return Counts(1, results[0], results[1] - waived, results[2], waived, results[3])
+                end = end.removesuffix(b"null}") + dumps(waiver) + b"}"
+            if salted:
+                lines.write(before.encode(), end)
+            else:
+                lines.write_all([before.encode() + end])
+    return waived
+
+
+def _counts(findings: Findings, waived: int) -> Counts:
+    passed, failed, unknown, not_applicable = findings.counts
+    return Counts(1, passed, failed - waived, unknown, waived, not_applicable)
 
 
 def _oldest(evidence: Evidence) -> dict[str, str]:
@@ -204,7 +218,7 @@ def _controls(
         for relation in objective.relations:
             related.setdefault(relation.control, []).append((objective.id, relation.relation))
     totals: dict[str, dict[str, int]] = {}
-    with LineWriter(order.out / "controls.jsonl.gz", order.salt_key) as lines:
+    with LineWriter(order.out / "controls.jsonl.gz", order.salt_key, tree=False) as lines:
         for framework in mappings.frameworks.values():
             found: Counter[str] = Counter()
             for control in framework.controls.values():

@@ -1,0 +1,1 @@
+"""Benchmarks: every performance claim in docs/performance.md, measured beside what it is compared with."""
