@@ -35,6 +35,8 @@ _MAX_REMEMBERED = 512  # characters of a line that is remembered
 # The library's patterns are not written for hostile input: they see long lines in pieces, and no piece
 # that is mostly one word.
 _PIECE, _OVERLAP, _LONG_WORD = 1024, 256, re.compile(r"\w{200}")
+# The library's assignments try three runs of spaces against each other, in cubic time.
+_SPACES, _MANY_SPACES = "(?: *)", re.compile(r" {24}")
 _QUOTE = re.compile(r"[\"'`]")  # without one the keyword plugin finds nothing
 
 
@@ -82,6 +84,7 @@ class _Library:
             (start + offset, end + offset)
             for offset, piece in _pieces(line)
             for pattern in self.patterns
+            if not (_SPACES in pattern.pattern and _MANY_SPACES.search(piece))
             for match in pattern.finditer(piece)
             for start, end in self._secrets(match)
         ]
@@ -125,7 +128,7 @@ _PLUGINS = (
     ("aws", "AWSKeyDetector", f"{RUN} aws", "A aws AWS"),
     ("azure_storage_key", "AzureStorageKeyDetector", "key", "AccountKey="),
     ("basic_auth", "BasicAuthDetector", "://", "@"),
-    ("cloudant", "CloudantDetector", "key pwd pw pass token", ""),
+    ("cloudant", "CloudantDetector", "key pwd pw pass token ://", ""),
     ("discord", "DiscordBotTokenDetector", RUN, "."),
     ("github_token", "GitHubTokenDetector", RUN, "ghp_ gho_ ghu_ ghs_ ghr_"),
     ("gitlab_token", "GitLabTokenDetector", RUN, "gl GR1348941"),
@@ -138,7 +141,7 @@ _PLUGINS = (
     ("sendgrid", "SendGridDetector", RUN, "SG."),
     ("slack", "SlackDetector", "xox hook", ""),
     ("softlayer", "SoftlayerDetector", "key pwd pass token soap", ""),
-    ("square_oauth", "SquareOAuthDetector", RUN, "sq0csp-"),
+    ("square_oauth", "SquareOAuthDetector", f"{RUN} sq0csp-", "sq0csp-"),
     ("stripe", "StripeDetector", RUN, "k_live_"),
     ("telegram_token", "TelegramBotTokenDetector", RUN, ":"),
     ("twilio", "TwilioKeyDetector", RUN, "AC SK"),

@@ -129,7 +129,9 @@ _ISSUERS = (
     ),
     _shape("issuer's form", RUN, rf"(?<![A-Za-z0-9])(?:{_UNMARKED})", flags=0),
     _shape("age key", RUN, r"AGE-SECRET-KEY-1[0-9A-Z]{30,}"),
-    _shape("JSON web token", "eyj", r"(?<![\w-])eyJ[\w-]{6,}={0,2}\.[\w-]{4,}={0,2}(?:\.[\w=-]*){0,3}", flags=0),
+    _shape(
+        "JSON web token", "eyj", r"(?<![\w-])eyJ[\w-]{6,}={0,2}\.[\w-]{4,}={0,2}(?:\.[\w=-]*){0,3}", flags=0
+    ),
     _shape(
         "webhook", "hook",
         r"(?:hooks\.slack\.com/(?:services|workflows|triggers)|/api/webhooks/\d+|webhook\.office\.com/webhookb2)"
@@ -188,8 +190,8 @@ _HEADERS = (
 
 # The name's own closing (of a quote, a bracket, an escaped quote), then the sign.
 _NAMED = (
-    rf"(?P<w>{NAMES})(?P<rest>[\w.-]{{0,48}}+)(?:\[\d{{0,4}}\])?[\"'\])\\]{{0,4}}+\s{{0,8}}+"
-    r"(?P<sep>:=|=>|={1,3}|!=|::?)\s{0,8}"
+    rf"(?P<w>{NAMES})(?P<rest>[\w.-]{{0,48}}+)(?:\[\d{{0,4}}\])?[\"'\])\\]{{0,4}}+\s{{0,64}}+"
+    r"(?P<sep>:=|=>|={1,3}|!=|::?)\s{0,64}+"
 )
 # In quotes up to the same quote; else a word, up to the next assignment in a list of such.
 _VALUE = (

@@ -64,13 +64,18 @@ def uuid() -> str:
 
 def pem(label: str, lines: int = 6) -> str:
     return (
-        f"-----BEGIN {label}-----\n" + "".join(some(64, B64) + "\n" for _ in range(lines)) + f"-----END {label}-----"
+        f"-----BEGIN {label}-----\n"
+        + "".join(some(64, B64) + "\n" for _ in range(lines))
+        + f"-----END {label}-----"
     )
 
 
 def jwt() -> str:
-    part = lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()  # noqa: E731
-    return f"{part({'alg': 'RS256', 'kid': some(8)})}.{part({'sub': some(12), 'aud': some(8)})}.{some(86, ALNUM + '-_')}"
+    def part(value: Json) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    head, body = part({"alg": "RS256", "kid": some(8)}), part({"sub": some(12), "aud": some(8)})
+    return f"{head}.{body}.{some(86, ALNUM + '-_')}"
 
 
 def planted() -> dict[str, tuple[str, str]]:
@@ -91,15 +96,33 @@ def planted() -> dict[str, tuple[str, str]]:
     )
     plant("google api key", "https://maps.example.org/js?v=3&x=@@", "AIza" + some(35, ALNUM + "-_"))
     plant("google oauth", "GOOGLE=@@", "GOCSPX-" + some(28))
-    plant("azure storage", f"DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=@@;EndpointSuffix=x", some(86, B64) + "==")
-    plant("azure sas", "https://acme.blob.example.org/c?sv=2022-11-02&se=2027-01-01&sr=c&sig=@@", some(43, ALNUM) + "%3D")
-    plant("azure service bus", "Endpoint=sb://x.example.org/;SharedAccessKeyName=Root;SharedAccessKey=@@", some(43, B64) + "=")
+    plant(
+        "azure storage",
+        "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=@@;EndpointSuffix=x",
+        some(86, B64) + "==",
+    )
+    plant(
+        "azure sas",
+        "https://acme.blob.example.org/c?sv=2022-11-02&se=2027-01-01&sr=c&sig=@@",
+        some(43, ALNUM) + "%3D",
+    )
+    plant(
+        "azure service bus",
+        "Endpoint=sb://x.example.org/;SharedAccessKeyName=Root;SharedAccessKey=@@",
+        some(43, B64) + "=",
+    )
     plant("azure client secret", "value @@ expires soon", some(3) + "8Q~" + some(34, ALNUM + "_.-"))
     plant("github classic", "remote uses @@.", "ghp_" + some(36))
     plant("github fine-grained", "token is @@", "github_pat_" + some(22) + "_" + some(59))
     plant("gitlab", "glab auth @@", "glpat-" + some(20))
-    plant("slack token", "bot @@ joined", f"xoxb-{some(11, string.digits)}-{some(12, string.digits)}-{some(24)}")
-    plant("slack webhook", "curl https://hooks.slack.com/services/@@", f"T{some(8, UPPER)}/B{some(9, UPPER)}/{some(24)}")
+    plant(
+        "slack token", "bot @@ joined", f"xoxb-{some(11, string.digits)}-{some(12, string.digits)}-{some(24)}"
+    )
+    plant(
+        "slack webhook",
+        "curl https://hooks.slack.com/services/@@",
+        f"T{some(8, UPPER)}/B{some(9, UPPER)}/{some(24)}",
+    )
     plant("stripe", "charge with @@", "sk_live_" + some(24))
     plant("twilio", "sid @@ here", "SK" + some(32, HEX))
     plant("sendgrid", "mail by @@", f"SG.{some(22)}.{some(43)}")
@@ -123,10 +146,18 @@ def planted() -> dict[str, tuple[str, str]]:
     plant("sshpass", "sshpass -p '@@' ssh root@web1", some(13))
     plant("curl -u", "curl -s -u robot:@@ https://x.example.org/", some(18))
     plant("redis-cli -a", "redis-cli -h cache -a @@ info", some(18))
-    for label in ("RSA PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY", "PRIVATE KEY", "PGP PRIVATE KEY BLOCK"):
+    for label in (
+        "RSA PRIVATE KEY",
+        "EC PRIVATE KEY",
+        "OPENSSH PRIVATE KEY",
+        "PRIVATE KEY",
+        "PGP PRIVATE KEY BLOCK",
+    ):
         body = pem(label)
         made[label.lower()] = (f"before\n{body}\nafter", "".join(body.splitlines()[1:-1]))
-    plant("yescrypt", "alice:@@:19800:0:99999:7:::", f"$y$j9T${some(22, ALNUM + './')}${some(43, ALNUM + './')}")
+    plant(
+        "yescrypt", "alice:@@:19800:0:99999:7:::", f"$y$j9T${some(22, ALNUM + './')}${some(43, ALNUM + './')}"
+    )
     plant("sha512 crypt", "bob:@@:19800:0:99999:7:::", f"$6${some(16)}${some(86, ALNUM + './')}")
     plant("bcrypt", "user:@@", f"$2b$12${some(53, ALNUM + './')}")
     plant("md5 crypt", "enable secret 5 @@", f"$1${some(4)}${some(22, ALNUM + './')}")
@@ -267,7 +298,14 @@ def test_a_secret_used_as_a_name_is_replaced_there_too() -> None:
 
 def test_secret_columns_become_digests_and_people_pseudonyms() -> None:
     data, redactions = redactor().record(
-        record(login="jdoe", full_name="Jane Doe", mails=["J@x.org"], secret="hush", keys=["a", None, "b"], plain="p")
+        record(
+            login="jdoe",
+            full_name="Jane Doe",
+            mails=["J@x.org"],
+            secret="hush",
+            keys=["a", None, "b"],
+            plain="p",
+        )
     )
     assert data == {
         "login": "jdoe",
@@ -360,7 +398,9 @@ def test_a_person_called_like_a_login_does_not_hide_the_login_in_texts() -> None
     assert kept("daemon:x:1:1", by=by) == "daemon:x:1:1"
 
 
-def test_a_text_is_not_kept_when_more_people_came_than_can_be_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_is_not_kept_when_more_people_came_than_can_be_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("collector.collect.known._MAX_VALUES", 3)
     by = redactor()
     by.record(record(mails=[f"person{n}@x.org" for n in range(5)]))
@@ -398,7 +438,7 @@ def test_a_log_record_is_redacted_with_its_arguments_exception_and_extras() -> N
     logger = logging.Logger("x")
     logger.addHandler(handler)
     try:
-        raise ValueError(f"password={password}")
+        int(f"password={password}")
     except ValueError:
         logger.exception("token: %s", password, extra={"detail": f"--password={password}"})
     shown = logging.Formatter("%(message)s %(detail)s").format(written[0])
@@ -416,7 +456,7 @@ EVIDENCE = [
     "PASS_MAX_DAYS\t99999",
     "passwordauthentication no",
     "hostkey /etc/ssh/ssh_host_ed25519_key",
-    "Defaults passwd_tries=3, passwd_timeout=5, env_keep+=\"SSH_AUTH_SOCK\"",
+    'Defaults passwd_tries=3, passwd_timeout=5, env_keep+="SSH_AUTH_SOCK"',
     "-w /etc/passwd -p wa -k identity",
     "-a always,exit -F path=/usr/bin/passwd -F perm=x -F key=passwd_changes",
     "LoadCredential=db:/etc/creds/db",
@@ -499,7 +539,11 @@ def test_without_detectors_declared_columns_are_replaced_still() -> None:
 
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=20) | st.just("password=" + "Xy7Kq2Lm9P"),
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.text(max_size=20)
+    | st.just("password=" + "Xy7Kq2Lm9P"),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
