@@ -26,9 +26,12 @@ from collector.collect.executor import Collected, Discovered, Settings, collect,
 from collector.collect.plan import Plan, make, timestamp
 from collector.collect.worker import Written
 from collector.config import Config
+from collector.deliver.lock import hold
+from collector.deliver.series import Link
 from collector.keys import Keys, load_secret
 from collector.model import ConfigError
 from collector.plugins import Plugins
+from collector.run import delivery
 from collector.run import folder as layout
 from collector.run.facts import facts, total_gaps
 from collector.run.result import RunResult, Threshold, exit_reasons, threshold
@@ -107,11 +110,10 @@ def run(
         ConfigError, MappingError: found before anyone was asked anything.
         DeliveryError: the outbox is full; nothing was collected.
     """
-    from collector.deliver.lock import hold
-
     keys = load_secret(config.secret_key)
     signer = _signer(config, plugins)
     exceptions = exceptions_of.load(config.exceptions)
+    notes = [note for note in (delivery.outbox(config).check_room(),) if note]
     with hold(config.state, config.series), ExitStack() as stack:
         scratch = _fresh(config.state / "runs" / config.series)
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
@@ -127,26 +129,26 @@ def run(
         report(Progress("judge"))
         summary = assessor.judge(folder, folder, timestamp(as_of), keys.salt)
         report(Progress("seal"))
-        sealed, link = steps.seal(gathered, summary, signer, scratch / "bundle.zip")
         in_force = exceptions_of.parse(folder / "exceptions.json", as_of)
+        sealed, place = steps.seal(gathered, summary, signer, scratch / "bundle.zip")
         report(Progress("deliver"))
-        delivered = deliver(config, plugins, sealed, link)
+        sent = delivery.deliver(config, plugins, sealed, place, timestamp(as_of))
     gaps = total_gaps(gathered.collected)
-    reasons = exit_reasons(summary, gaps, in_force, fail_on, undelivered=bool(delivered.problems))
+    reasons = exit_reasons(summary, gaps, in_force, fail_on, undelivered=bool(sent.problems))
     return RunResult(
-        bundle=delivered.bundle,
+        bundle=sent.bundle,
         series=config.series,
-        sequence=link.sequence,
+        sequence=place.sequence,
         tasks=_task_states(gathered),
         calls=len(gathered.collected.ledger),
         gaps=sum(gaps.values()),
         records=sum(sum(written.records.values()) for written in gathered.collected.written),
         findings=summary.findings,
         controls=summary.controls,
-        delivered=delivered.sinks,
+        delivered=sent.sinks,
         exit=reasons[0],
         reasons=reasons,
-        problems=[*delivered.problems, *(f"check {id_}: {why}" for id_, why in summary.failed.items())],
+        problems=[*notes, *sent.problems, *(f"check {id_}: {why}" for id_, why in summary.failed.items())],
     )
 
 
@@ -200,7 +202,7 @@ class _Steps:
         self, gathered: _Gathered, summary: Summary, signer: Signer, out: Path
     ) -> tuple[SealedBundle, Link]:
         """State the facts, sign them, and write the bundle."""
-        link = next_link(self.config, self.plugins, self.as_of)
+        place = delivery.link(self.config, self.plugins, self.as_of)
         stated = facts(
             plan=gathered.plan,
             plugins=self.plugins,
@@ -210,10 +212,10 @@ class _Steps:
             derived=gathered.derived,
             summary=summary,
             secret_key_id=self.keys.id,
-            keep=None,
-            series=link.facts(self.config.series, self.config.cadence),
+            keep=delivery.keep(self.config),
+            series=place.facts(self.config.series, self.config.cadence),
         )
-        return seal(self.folder, stated, signer, out), link
+        return seal(self.folder, stated, signer, out), place
 
 
 class _Counter:
@@ -237,7 +239,10 @@ def _task_states(gathered: _Gathered) -> dict[str, int]:
         "failed" if written.failure else "done" if written.complete else "incomplete"
         for written in gathered.collected.written
     )
-    return {"planned": len(gathered.plan.tasks), **{name: states[name] for name in ("done", "incomplete", "failed")}}
+    return {
+        "planned": len(gathered.plan.tasks),
+        **{name: states[name] for name in ("done", "incomplete", "failed")},
+    }
 
 
 def _signer(config: Config, plugins: Plugins) -> Signer:
@@ -256,7 +261,9 @@ def _assessor(config: Config, plugins: Plugins, scratch: Path) -> Assessor:
 
 def _known_frameworks(plugins: Plugins) -> tuple[str, ...]:
     return tuple(
-        sorted(path.stem for pack in plugins.packs for path in (Path(pack.folder) / "frameworks").glob("*.json"))
+        sorted(
+            path.stem for pack in plugins.packs for path in (Path(pack.folder) / "frameworks").glob("*.json")
+        )
     )
 
 

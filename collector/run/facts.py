@@ -41,7 +41,7 @@ def facts(
     keep: int | None,
     series: Mapping[str, Json],
 ) -> dict[str, Any]:
-    """The facts of a run, as docs/schemas/statement.json describes them, but for what sealing finds itself."""
+    """The facts of a run (docs/schemas/statement.json), but for what sealing finds itself."""
     calls = [entry.at for entry in collected.ledger if entry.tries]
     now = timestamp(plan.as_of)
     return {
