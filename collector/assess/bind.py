@@ -25,6 +25,9 @@ __all__ = ["Bound", "bind"]
 _SCOPED = ("_id", "_scope")
 """What a query sees beside the columns that it names."""
 
+_GIVES = ("id", "pass", "detail")
+"""What a query's rows must hold; `scope`, the `_scope` of what it judged, may stand beside them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -35,6 +38,7 @@ class Bound:
         reads: every kind it reads, with the columns.
         applies_reads, pass_reads: the columns of its two expressions.
         sql: a query within its views.
+        scoped: whether a query says itself in which scope each of its subjects lies.
         unsupported: what the tables at hand lack of it; "" if it can be run.
     """
 
@@ -44,6 +48,7 @@ class Bound:
     applies_reads: tuple[str, ...] = ()
     pass_reads: tuple[str, ...] = ()
     sql: str = ""
+    scoped: bool = False
     unsupported: str = ""
 
 
@@ -166,16 +171,18 @@ def _query(connection: DuckDBPyConnection, check: Check, kinds: Mapping[str, Map
         check,
         check.kind,
         reads,
-        sql=f"WITH {', '.join(views)} SELECT id, pass, detail FROM (\n{check.query}\n)",
+        sql=f"WITH {', '.join(views)} SELECT * FROM (\n{check.query}\n)",
     )
     if missing:
         return _unsupported(bound, missing)
     found, error = _describe(connection, bound.sql)
     if error:
         return _unsupported(bound, f"query: {error}")
+    if lacking := [name for name in _GIVES if name not in found]:
+        raise sql.Refused(f"query gives no column {lacking[0]}; it must give {', '.join(_GIVES)}")
     if found["pass"] not in ("BOOLEAN", '"NULL"'):
         raise sql.Refused(f"query gives {found['pass']} as pass, must give BOOLEAN")
-    return bound
+    return replace(bound, scoped="scope" in found)
 
 
 def _refuse_looking(statement: sql.Statement, hidden: frozenset[str], part: str) -> None:

@@ -38,6 +38,8 @@ _KIND, _RESULT, _QUOTE, _SCOPE, _END = (
 )
 """Pieces of a finding's line, as SQL."""
 
+_SCOPE_TEXT = "TRY_CAST(scope AS VARCHAR)"
+
 
 Row = tuple[Any, ...]
 """A finding as the database gives it: its line; or for salts and waivers its line before and after the
@@ -305,15 +307,17 @@ def _query_sql(bound: Bound, tainted: bool) -> str:
     judged = "CASE WHEN bool_or(NOT pass) THEN 1 WHEN bool_or(pass IS NULL) THEN 2 ELSE 0 END"
     kept = {"pass": _PASS, "fail": _FAIL}.get(witness, -1)
     result = f"CASE {judged} WHEN {kept} THEN {kept} ELSE {_UNKNOWN} END" if tainted else judged
+    scope = f"CASE WHEN json_type({_SCOPE_TEXT}) = 'OBJECT' THEN {_SCOPE_TEXT} ELSE '{{}}' END"
+    scope = scope if bound.scoped else "'{}'"
     unseen = "not all that this check reads was seen"
     detail = "coalesce(min(detail) FILTER (WHERE NOT pass), min(detail), '')"
     if tainted:
         detail = f"CASE WHEN ({judged}) = {kept} THEN {detail} ELSE {_text(unseen)} END"
     return (
-        f"SELECT '{{}}' AS _scope, _id, ({result})::UTINYINT AS __r, left({detail}, {_DETAIL}) AS __d FROM "
-        "(SELECT coalesce(CAST(id AS VARCHAR), '') AS _id, CAST(pass AS BOOLEAN) AS pass, "
-        "CAST(detail AS VARCHAR) AS detail "
-        f"FROM ({bound.sql}\n)) GROUP BY _id ORDER BY _id"
+        f"SELECT _scope, _id, ({result})::UTINYINT AS __r, left({detail}, {_DETAIL}) AS __d FROM "
+        f"(SELECT {scope} AS _scope, coalesce(CAST(id AS VARCHAR), '') AS _id, "
+        "CAST(pass AS BOOLEAN) AS pass, CAST(detail AS VARCHAR) AS detail "
+        f"FROM ({bound.sql}\n)) GROUP BY _scope, _id ORDER BY _scope, _id"
     )
 
 

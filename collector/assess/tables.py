@@ -88,6 +88,25 @@ def load(
     return loaded
 
 
+class _Rows:
+    """A file of rows of one kind in the making. Rows go to it at once: small objects that are kept make
+    memory that is never given back."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = path.open("wb", buffering=1 << 20)
+        self.longest = 0
+        self._size = 0
+
+    def add(self, row: bytes) -> int:
+        """Write a row, and say how many bytes there are now."""
+        self.file.write(row)
+        self.file.write(b"\n")
+        self.longest = max(self.longest, len(row))
+        self._size += len(row)
+        return self._size
+
+
 class _Inserter:
     """Gathers rows in files and lets DuckDB read those that are full while more are written."""
 
@@ -97,8 +116,7 @@ class _Inserter:
         self._connection = connection
         self._kinds = kinds
         self._scratch = scratch
-        self._rows: dict[str, list[bytes]] = {}
-        self._sizes: dict[str, int] = {}
+        self._open: dict[str, _Rows] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="insert")
         self._running: Future[None] | None = None
         self._files = 0
@@ -111,32 +129,28 @@ class _Inserter:
     ) -> None:
         with self._pool:
             if kind is None:
-                for name in sorted(self._rows):
+                for name in sorted(self._open):
                     self._hand_over(name)
                 self._wait()
 
     def add(self, kind: str, row: bytes) -> None:
         """Take a row."""
-        self._rows.setdefault(kind, []).append(row)
-        self._sizes[kind] = self._sizes.get(kind, 0) + len(row)
-        if self._sizes[kind] >= _CHUNK:
+        rows = self._open.get(kind)
+        if rows is None:
+            self._files += 1
+            rows = self._open[kind] = _Rows(self._scratch / f"{self._files}.jsonl")
+        if rows.add(row) >= _CHUNK:
             self._hand_over(kind)
 
     def _hand_over(self, kind: str) -> None:
-        rows = self._rows.pop(kind, [])
-        self._sizes[kind] = 0
-        if not rows:
-            return
-        self._files += 1
-        file = self._scratch / f"{self._files}.jsonl"
-        file.write_bytes(b"\n".join(rows) + b"\n")
+        rows = self._open.pop(kind)
+        rows.file.close()
         self._wait()
-        longest = max(map(len, rows))
-        self._running = self._pool.submit(self._insert, kind, file, longest)
+        self._running = self._pool.submit(self._insert, kind, rows)
 
-    def _insert(self, kind: str, file: Path, longest: int) -> None:
-        insert(self._connection, kind, self._kinds[kind], file, longest)
-        file.unlink()
+    def _insert(self, kind: str, rows: _Rows) -> None:
+        insert(self._connection, kind, self._kinds[kind], rows.path, rows.longest)
+        rows.path.unlink()
 
     def _wait(self) -> None:
         if self._running is not None:
