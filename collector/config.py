@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from collector.canonical import dumps, sha256_hex
 from collector.model import ConfigError, Json, Option
 from collector.settings import Place, read_options
-from collector.toml import Document, Table, nearest, parse, printable, read
+from collector.toml import Document, Table, nearest, parse, printable, quoted, read
 
 __all__ = ["OPTIONS", "Config", "Entry", "Registry", "config_folder", "find", "load", "state_folder"]
 
@@ -241,7 +241,7 @@ class _Reader:
         use = table.string("use")
         if use not in known:
             near = nearest(use, known) or f"; installed: {', '.join(sorted(known)) or 'none'}"
-            raise table.wrong(f"no plugin gives a {role} {printable(use)!r}{near}", "use")
+            raise table.wrong(f"no plugin gives a {role} {quoted(use)}{near}", "use")
         settings, written = read_options(table, known[use].options, self._place)
         table.finish()
         return Entry(use, settings, table.where()), {"use": use, **written}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.model import Json, Option
-from collector.toml import Table, nearest, parse_duration, printable
+from collector.toml import Table, nearest, parse_duration, printable, quoted
 
 __all__ = ["Place", "read_options"]
 
@@ -42,7 +42,7 @@ class Place:
         try:
             return os.path.abspath(self.folder / Path(text).expanduser())  # noqa: PTH100 - `..` goes, links stay
         except RuntimeError:
-            raise ValueError(f"{printable(text)!r}: no home folder of that user is known") from None
+            raise ValueError(f"{quoted(text)}: no home folder of that user is known") from None
 
     def text(self, text: str) -> str:
         """Text with each `${NAME}` replaced. Raises ValueError where a name is not set."""
@@ -52,7 +52,7 @@ class Place:
         name = match[1]
         if not match[0].endswith("}") or not _NAME.match(name):
             raise ValueError(
-                f"{printable(match[0])!r} is no reference; write ${{NAME}} with letters, digits and _"
+                f"{quoted(match[0])} is no reference; write ${{NAME}} with letters, digits and _"
             )
         if name not in self.environ:
             raise ValueError(f"the environment variable {name} is not set")
@@ -124,7 +124,7 @@ def _attempt(table: Table, option: Option, make: Callable[[], Json]) -> Json:
 def _allowed(table: Table, option: Option, text: str) -> str:
     if option.choices and text not in option.choices:
         near = nearest(text, option.choices) or f"; allowed: {', '.join(option.choices)}"
-        raise table.wrong(f"{printable(text)!r} is not allowed{near}", option.name)
+        raise table.wrong(f"{quoted(text)} is not allowed{near}", option.name)
     return text
 
 

@@ -20,7 +20,17 @@ from typing import Any, NoReturn, TypeVar
 from collector import positions
 from collector.model import CollectorError, ConfigError, Json
 
-__all__ = ["MAX_BYTES", "Document", "Table", "nearest", "parse", "parse_duration", "printable", "read"]
+__all__ = [
+    "MAX_BYTES",
+    "Document",
+    "Table",
+    "nearest",
+    "parse",
+    "parse_duration",
+    "printable",
+    "quoted",
+    "read",
+]
 
 MAX_BYTES = 4 * 2**20  # a hundred times the largest file that people write; parsing it takes a second
 _MAX_SHOWN = 80  # characters of a key that an error repeats
@@ -52,6 +62,11 @@ def printable(text: str) -> str:
     return safe if len(text) <= _MAX_SHOWN else f"{safe[:_MAX_SHOWN]}..."
 
 
+def quoted(text: str) -> str:
+    """Text between quotes, as `printable` shows it."""
+    return f"'{printable(text)}'"
+
+
 def parse_duration(text: str) -> int:
     """Seconds in a duration as people write it: "15s", "30m", "24h", "400d", "2w".
 
@@ -60,9 +75,7 @@ def parse_duration(text: str) -> int:
     """
     match = _DURATION.match(text)
     if match is None:
-        raise ValueError(
-            f'{printable(text)!r} is no duration; write a number and a unit, as in "24h" (s m h d w)'
-        )
+        raise ValueError(f'{quoted(text)} is no duration; write a number and a unit, as in "24h" (s m h d w)')
     seconds = int(match[1]) * _UNITS[match[2]]
     if seconds > _MAX_SECONDS:
         raise ValueError(f"{text!r} is longer than a century")
@@ -224,7 +237,7 @@ class Table:
         allowed = tuple(choices)
         if allowed and value not in allowed:
             near = nearest(value, allowed) or f"; allowed: {', '.join(allowed)}"
-            raise self.wrong(f"{printable(value)!r} is not allowed{near}", key)
+            raise self.wrong(f"{quoted(value)} is not allowed{near}", key)
         return value
 
     def strings(self, key: str, default: Default = _REQUIRED) -> tuple[str, ...] | Default:
@@ -238,7 +251,7 @@ class Table:
         for index, value in enumerate(values):
             text = self._text(value, key, index)
             if text in texts:
-                raise self.wrong(f"{printable(text)!r} stands twice", key, index)
+                raise self.wrong(f"{quoted(text)} stands twice", key, index)
             texts.append(text)
         return tuple(texts)
 
@@ -291,7 +304,7 @@ class Table:
         try:
             return datetime.strptime(value, "%Y-%m-%d").date()
         except ValueError:
-            raise self.wrong(f"{printable(value)!r} is no date; write 2027-01-31", key) from None
+            raise self.wrong(f"{quoted(value)} is no date; write 2027-01-31", key) from None
 
     def table(self, key: str, default: Default = _REQUIRED) -> Table | Default:
         """A table in the table."""

@@ -51,9 +51,9 @@ class _Lazy(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from collector.toml import nearest, printable
+            from collector.toml import nearest, quoted
 
-            ctx.fail(f"no command {printable(args[0])!r}{nearest(args[0], COMMANDS)}")
+            ctx.fail(f"no command {quoted(args[0])}{nearest(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

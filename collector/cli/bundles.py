@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collector.cli.options import Configured
-    from collector.model import Sink
+    from collector.config import Config
+    from collector.plugins import Plugins
     from collector.report.evidence import Evidence
 
 __all__ = ["opened", "opened_or_newest"]
-
-
-_KEY = re.compile(r"(?:^|/)([^/]+)/(\d{8})-[0-9a-f]{12}\.zip\Z", re.ASCII)  # epoch, and sequence in it
 
 
 @contextmanager
@@ -42,33 +40,49 @@ def opened(path: Path) -> Iterator[Evidence]:
 
 @contextmanager
 def opened_or_newest(path: Path | None, configured: Configured) -> Iterator[Evidence]:
-    """As `opened`, or the newest bundle of the configured series, from the first sink that has one.
+    """As `opened`, or the newest bundle of the configured series, from the outbox or a sink.
 
     Raises:
-        ConfigError: no bundle was named and no sink has one.
+        ConfigError: no bundle was named and none is there.
         VerifyError: it is no bundle.
     """
-    from collector.model import ConfigError
-
     if path is not None:
         with opened(path) as evidence:
             yield evidence
         return
     config, plugins = configured.load()
     with tempfile.TemporaryDirectory(prefix="collector-newest-") as scratch:
-        for entry in config.sinks:
-            sink = plugins.sinks[entry.use](entry.settings)
-            if key := _newest(sink, config.series):
-                copy = Path(scratch) / Path(key).name
-                with sink.get(key) as stored, copy.open("xb") as out:
-                    shutil.copyfileobj(stored, out)
-                with opened(copy) as evidence:
-                    yield evidence
-                return
-    raise ConfigError(f"series {config.series} has no bundle yet; name one, or make one with `collector run`")
+        copy = Path(scratch) / "bundle.zip"
+        with _newest(config, plugins) as stored, copy.open("xb") as out:
+            shutil.copyfileobj(stored, out)
+        with opened(copy) as evidence:
+            yield evidence
 
 
-def _newest(sink: Sink, series: str) -> str:
-    """The key of the newest bundle: epochs are times and sort as such, then the sequence counts."""
-    found = [(match[1], match[2], key) for key in sink.list(f"{series}/") if (match := _KEY.search(key))]
-    return max(found, default=("", "", ""))[2]
+def _newest(config: Config, plugins: Plugins) -> IO[bytes]:
+    """The newest bundle of the outbox and of all sinks: epochs are times, then the sequence counts."""
+    from collector.deliver.series import parse_key
+    from collector.model import ConfigError, SinkRefused
+    from collector.run.delivery import made_sinks, outbox
+
+    found: dict[tuple[str, int], Callable[[], IO[bytes]]] = {}
+    silent = []
+    for sink in made_sinks(config, plugins):
+        try:
+            for key in sink.list(f"{config.series}/"):
+                if place := parse_key(key):
+                    found[place[1], place[2]] = partial(sink.get, key)
+        except (OSError, SinkRefused) as error:
+            silent.append(f"; {sink.name} {sink.address} does not answer: {error}")
+    for entry in outbox(config).entries():
+        place = parse_key(entry.key)
+        if place and place[0] == config.series:
+            found[place[1], place[2]] = partial(_open, entry.path)
+    if not found:
+        told = "".join(silent)
+        raise ConfigError(f"series {config.series} has no bundle yet, `collector run` makes one{told}")
+    return found[max(found)]()
+
+
+def _open(path: Path) -> IO[bytes]:
+    return path.open("rb")

@@ -18,10 +18,10 @@ __all__ = ["checks", "frameworks", "permissions", "plugins"]
 
 
 def _unknown(what: str, name: str, known: Mapping[str, Any]) -> ConfigError:
-    from collector.toml import nearest, printable
+    from collector.toml import nearest, quoted
 
     near = nearest(name, known) or f"; known: {', '.join(sorted(known)) or 'none'}"
-    return ConfigError(f"no {what} {printable(name)!r}{near}")
+    return ConfigError(f"no {what} {quoted(name)}{near}")
 
 
 @click.command()

@@ -112,12 +112,16 @@ def verify(
 def _trust(key: Path | None, trust: Path | None) -> Trust:
     from collector.bundle.trust import load_trust, trust_of_key
     from collector.config import config_folder
+    from collector.model import ConfigError
 
     if key is not None and trust is not None:
         raise click.UsageError("--key and --trust exclude each other")
     if key is not None:
         return trust_of_key(key)
-    return load_trust(trust or config_folder() / "trust.toml")
+    users = config_folder() / "trust.toml"
+    if trust is None and not users.exists():
+        raise ConfigError(f"{users}: no such file; name a key with --key or a trust file with --trust")
+    return load_trust(trust or users)
 
 
 @click.command()

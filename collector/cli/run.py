@@ -97,18 +97,19 @@ def run(
     with _stoppable() as stop, Follower(output) as follow:
         result = carry_out(config, plugins, as_of=_now(as_of), stop=stop, report=follow, fail_on=fail_on)
     value = result.json()
-    output.give(value, lambda page: _screen(value, page))
+    output.give(value, lambda page: _screen(value, configured, page))
     return result.exit
 
 
-def _screen(result: Mapping[str, Json], page: Page) -> list[str]:
+def _screen(result: Mapping[str, Json], configured: Configured, page: Page) -> list[str]:
     from pathlib import Path
 
-    from collector.cli.bundles import opened
+    from collector.cli.bundles import opened_or_newest
     from collector.report.overview import overview
     from collector.report.screen import run_screen
 
-    with opened(Path(result["bundle"])) as evidence:
+    bundle = Path(result["bundle"])  # where a sink has it, which need not be a file of this machine
+    with opened_or_newest(bundle if bundle.is_file() else None, configured) as evidence:
         return run_screen(result, overview(evidence), page)
 
 

@@ -6,14 +6,15 @@ what is shown is what was signed.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from collector.assess.populations import overlap
+from collector.canonical import dumps
 from collector.model import ConfigError, Json
-from collector.report.evidence import Evidence, RecordKey
+from collector.report.behind import Behind, Finding, behind
+from collector.report.evidence import Evidence
 from collector.report.page import Page, clean, scope_text
 from collector.toml import nearest
 
@@ -24,8 +25,7 @@ __all__ = ["explain", "explain_text"]
 
 _SHOWN = 3  # findings of one result that are followed down; the rest are counted
 _FOLLOWED = ("fail", "unknown", "pass", "not_applicable")
-_HOLES = 16
-_VALUE = 200  # characters of a record's data that the text shows
+_VALUE = 100  # characters of one value that the text shows
 
 
 def explain(evidence: Evidence, control: str) -> dict[str, Json]:
@@ -46,11 +46,7 @@ def explain(evidence: Evidence, control: str) -> dict[str, Json]:
         if not set(check.objectives).isdisjoint(line["objectives"])
     ]
     findings, counts = _findings(evidence, [check.id for check in checks])
-    seen = _Seen(
-        records=_records(evidence, checks, findings),
-        gaps=_gaps(evidence, checks, findings),
-    )
-    seen.calls = _calls(evidence, seen)
+    seen = behind(evidence, [(check, each) for check in checks for each in findings[check.id]])
     framework, _, id_ = control.partition(":")
     known = mappings.frameworks.get(framework)
     rule = mappings.rules.get(control)
@@ -119,65 +115,8 @@ def _result(finding: Mapping[str, Json]) -> str:
     return "waived" if finding.get("waiver") else str(finding["result"])
 
 
-Records = Mapping[RecordKey, Sequence[Mapping[str, Json]]]
-Gaps = Mapping[str, Sequence[Mapping[str, Json]]]
-
-
-def _records(evidence: Evidence, checks: Iterable[Check], findings: Findings) -> Records:
-    """The records that the kept findings speak of; a join's subject may be a record of any kind it reads."""
-    wanted = {
-        (kind, finding["subject"])
-        for check in checks
-        for finding in findings[check.id]
-        for kind in check.kinds
-        if finding["subject"]
-    }
-    return evidence.records(wanted) if wanted else {}
-
-
-def _gaps(evidence: Evidence, checks: Iterable[Check], findings: Findings) -> Gaps:
-    """The first holes in each population that a finding says is incomplete."""
-    torn = {
-        kind
-        for check in checks
-        for finding in findings[check.id]
-        if not finding["subject"] and finding["result"] == "unknown"
-        for kind in check.kinds
-    }
-    found: dict[str, list[Mapping[str, Json]]] = {kind: [] for kind in torn}
-    for gap in evidence.gaps() if torn else ():
-        there = found.get(gap["kind"])
-        if there is not None and not gap["column"] and len(there) < _HOLES:
-            there.append(gap)
-    return found
-
-
-@dataclass
-class _Seen:
-    """What stands behind findings."""
-
-    records: Records
-    gaps: Gaps
-    calls: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
-
-    def asked(self, ids: Iterable[Json]) -> list[dict[str, Json]]:
-        """The calls of these ids, each once."""
-        known = [self.calls[id_] for id_ in dict.fromkeys(ids) if id_ in self.calls]
-        keys = ("call", "op", "params", "as", "at", "outcome", "detail")
-        return [{key: call.get(key) for key in keys} for call in known]
-
-
-def _calls(evidence: Evidence, seen: _Seen) -> Mapping[str, Mapping[str, Json]]:
-    records = [record for found in seen.records.values() for record in found]
-    named = [call for record in records for call in record["calls"]]
-    named += [gap.get("call") for record in records for gap in record["gaps"]]
-    named += [gap["call"] for found in seen.gaps.values() for gap in found]
-    ids = {call for call in named if isinstance(call, str)}
-    return {call["call"]: call for call in evidence.calls(ids)} if ids else {}
-
-
 def _check(
-    check: Check, counts: Mapping[str, int], findings: Sequence[Mapping[str, Json]], seen: _Seen
+    check: Check, counts: Mapping[str, int], findings: Sequence[Finding], seen: Behind
 ) -> dict[str, Json]:
     return {
         "check": check.id,
@@ -190,48 +129,29 @@ def _check(
     }
 
 
-def _finding(check: Check, finding: Mapping[str, Json], seen: _Seen) -> dict[str, Json]:
-    subject, scope = finding["subject"], finding["scope"]
-    records = [
-        record
-        for kind in check.kinds
-        for record in seen.records.get((kind, subject), ())
-        if not scope or record["scope"] == scope
-    ]
-    gaps = [
-        gap
-        for kind in (check.kinds if not subject else ())
-        for gap in seen.gaps.get(kind, ())
-        if finding["result"] == "unknown" and overlap(gap["scope"], scope)
-    ]
+def _finding(check: Check, finding: Finding, seen: Behind) -> dict[str, Json]:
+    records, gaps = seen.records(check, finding), seen.gaps(check, finding)
     return {
         "result": finding["result"],
-        "subject": subject,
-        "scope": scope,
+        "subject": finding["subject"],
+        "scope": finding["scope"],
         "detail": finding.get("detail", ""),
         "waiver": finding.get("waiver"),
-        "records": [_record(record, seen) for record in records[:_SHOWN]],
-        "gaps": [
-            {
-                "kind": gap["kind"],
-                "reason": gap["reason"],
-                "detail": gap["detail"],
-                "calls": seen.asked([gap["call"]]),
-            }
-            for gap in gaps[:_SHOWN]
-        ],
+        "records": [_record(record, seen) for record in records],
+        "gaps": [_gap(gap, seen) for gap in gaps],
+        "lists": [] if records or gaps else seen.lists(check),
     }
 
 
-def _record(record: Mapping[str, Json], seen: _Seen) -> dict[str, Json]:
+def _record(record: Mapping[str, Json], seen: Behind) -> dict[str, Json]:
     asked = [*record["calls"], *(gap.get("call") for gap in record["gaps"])]
-    return {
-        "kind": record["kind"],
-        "id": record["id"],
-        "data": record["data"],
-        "gaps": record["gaps"],
-        "calls": seen.asked(asked),
-    }
+    kept = {key: record[key] for key in ("kind", "id", "data", "gaps")}
+    return {**kept, "calls": seen.asked(asked)}
+
+
+def _gap(gap: Mapping[str, Json], seen: Behind) -> dict[str, Json]:
+    kept = {key: gap[key] for key in ("kind", "reason", "detail")}
+    return {**kept, "calls": seen.asked([gap["call"]])}
 
 
 def explain_text(found: Mapping[str, Any], page: Page) -> list[str]:
@@ -271,13 +191,13 @@ def _check_text(check: Mapping[str, Any], page: Page) -> list[str]:
     lines += page.wrap(f"{figures or 'not run: nothing of its kind was collected'}", 4)
     decisive = [each for each in check["findings"] if each["result"] in ("fail", "unknown")]
     for finding in decisive or check["findings"][:1]:
-        lines += _finding_text(finding, page)
+        lines += _finding_text(finding, check["asks"], page)
     if any(each["result"] == "fail" for each in decisive):
         lines += page.wrap(f"Fix: {check['fix']}", 4, 9)
     return lines
 
 
-def _finding_text(finding: Mapping[str, Any], page: Page) -> list[str]:
+def _finding_text(finding: Mapping[str, Any], asks: str, page: Page) -> list[str]:
     where = scope_text(finding["scope"])
     subject = clean(finding["subject"]) or "the whole population"
     label = page.status("waived" if finding["waiver"] else finding["result"], 7)
@@ -288,27 +208,30 @@ def _finding_text(finding: Mapping[str, Any], page: Page) -> list[str]:
             f"waived until {waiver.get('until')} by {waiver.get('approver')}: {waiver.get('reason')}", 13
         )
     for record in finding["records"]:
-        lines += _record_text(record, page)
+        lines += _record_text(record, asks, page)
     for gap in finding["gaps"]:
         lines += page.wrap(f"{gap['kind']}: {gap['reason']} {gap['detail']}", 13, 15)
         lines += _calls_text(gap["calls"], page)
-    return lines
+    return lines + _calls_text(finding["lists"], page)
 
 
-def _record_text(record: Mapping[str, Any], page: Page) -> list[str]:
-    from collector.canonical import dumps
-
-    data = dumps(record["data"]).decode()
-    shown = data if len(data) <= _VALUE else data[:_VALUE] + "..."
-    lines = page.wrap(f"{record['kind']} {record['id']}: {shown}", 13, 15)
+def _record_text(record: Mapping[str, Any], asks: str, page: Page) -> list[str]:
+    lines = page.wrap(f"{record['kind']} {record['id']}", 13, 15)
+    lines += page.wrap(_values(record["data"], asks), 15, 17)
     for gap in record["gaps"]:
         lines += page.wrap(f"lacks {gap['column']}: {gap['reason']} {gap.get('detail', '')}", 13, 15)
     return lines + _calls_text(record["calls"], page)
 
 
-def _calls_text(calls: Iterable[Mapping[str, Any]], page: Page) -> list[str]:
-    from collector.canonical import dumps
+def _values(data: Mapping[str, Json], asks: str) -> str:
+    """The columns that a check's SQL speaks of, or all of them where it names none."""
+    words = set(re.findall(r"\w+", asks.lower()))
+    read = {name: value for name, value in data.items() if name.lower() in words}
+    shown = [f"{name}={dumps(value).decode()}" for name, value in (read or data).items()]
+    return ", ".join(each if len(each) <= _VALUE else f"{each[:_VALUE]}..." for each in shown)
 
+
+def _calls_text(calls: Iterable[Mapping[str, Any]], page: Page) -> list[str]:
     lines: list[str] = []
     for call in calls:
         params = dumps(call["params"]).decode() if call["params"] else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from collector.model import Json
 from collector.report.evidence import Evidence
@@ -71,7 +71,9 @@ class Overview:
         problems: the worst first.
         failing: checks that fail.
         unseen: the most frequent cause first.
-        controls: framework to its title, and status to count.
+        controls: framework to status to count.
+        titles: framework to its title.
+        failing_control: the first control that is not satisfied; "" if there is none.
     """
 
     as_of: str
@@ -80,7 +82,8 @@ class Overview:
     failing: int
     unseen: tuple[Unseen, ...]
     controls: Mapping[str, Mapping[str, int]]
-    titles: Mapping[str, str] = field(default_factory=dict)
+    titles: Mapping[str, str]
+    failing_control: str = ""
 
 
 def overview(evidence: Evidence, worst: int = 5) -> Overview:
@@ -98,6 +101,9 @@ def overview(evidence: Evidence, worst: int = 5) -> Overview:
         unseen=unseen(evidence),
         controls=control_counts(evidence.controls()),
         titles={name: framework.title for name, framework in evidence.mappings.frameworks.items()},
+        failing_control=next(
+            (each["control"] for each in evidence.controls() if each["status"] == "not_satisfied"), ""
+        ),
     )
 
 

@@ -150,8 +150,8 @@ def _next(result: Mapping[str, Json], seen: Overview, page: Page) -> list[str]:
     rows = [(f"collector verify {clean(result['bundle'])}", "proves that nobody has changed it")]
     if framework := next(iter(seen.controls), ""):
         rows.append((f"collector readiness --framework {clean(framework)}", "how its controls stand"))
-    if seen.problems:
-        rows.append((f"collector checks {clean(seen.problems[0].check)}", "what that check asks, and why"))
+    if seen.failing_control:
+        rows.append((f"collector explain {clean(seen.failing_control)}", "why one of them fails"))
     return [
         page.heading("Next"),
         *(line for command, why in rows for line in (f"  {command}", page.paint("dim", f"      {why}"))),

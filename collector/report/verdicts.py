@@ -15,7 +15,10 @@ from collector.report.screen import control_table
 if TYPE_CHECKING:
     from collector.bundle.trust import Trust
 
+
 __all__ = ["rows_text", "summary_text", "verified_json", "verified_text"]
+
+_CHECKS = 10  # checks that were not run and are named
 
 
 def summary_text(value: Mapping[str, Any], page: Page) -> list[str]:
@@ -31,9 +34,9 @@ def summary_text(value: Mapping[str, Any], page: Page) -> list[str]:
         f"{len(value['populations']) - len(torn)} populations are complete, {len(torn)} are not",
     ]
     if value["not_run"]:
-        lines += page.wrap(
-            f"Not run, since nothing of their kind was collected: {', '.join(value['not_run'])}", 0, 2
-        )
+        shown = ", ".join([*value["not_run"][:_CHECKS], *(["..."] if value["not_run"][_CHECKS:] else [])])
+        text = f"{count(len(value['not_run']), 'check')} not run, since nothing of their kind was collected"
+        lines += page.wrap(f"{text}: {shown}", 0, 2)
     for check, why in value["failed"].items():
         lines += page.wrap(f"! check {check}: {why}", 0, 2)
     return lines
@@ -49,7 +52,7 @@ def verified_json(path: Path, trust: Trust, again: bool) -> dict[str, Json]:
         found = prove(path, trust)
         performed = asdict(reperform(path, found.predicate)) if again else None
     except (VerifyError, MappingError) as error:
-        return {"bundle": str(path), "verified": False, "error": str(error)}
+        return {"bundle": str(path), "verified": False, "error": str(error).removeprefix(f"{path.name}: ")}
     series = found.predicate["series"]
     return {
         "bundle": str(path),
