@@ -1111,8 +1111,8 @@ crypto() {
   live openssl openssl version
 }
 
-UID_NOW=$(id -u)
-echo "P 1 $SECTION $UID_NOW"
+echo "P 1 $SECTION $(id -u)"
+if [ -n "$ROOT" ]; then echo "K tree $ROOT"; fi
 case $SECTION in
   identity | os | kernel | boot | modules | accounts | homes | keys | pam | shells | limits | mounts | disks | files | walk | logs | firewall | ports | services | packages | updates | containers | protection | audit | logging | cron | mac | certificates | trust | banners | crypto) "$SECTION" "$@" ;;
   sysctl) sysctl_values ;;

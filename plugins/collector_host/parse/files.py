@@ -31,8 +31,9 @@ _WALK_KINDS = ("host_suid_bin", "host_file_capability", "host_world_writable", "
 _SETUID, _SETGID, _STICKY = 0o4000, 0o2000, 0o1000
 _CAPABILITY = re.compile(r"(/.*?) (?:= )?((?:cap_[a-z_,0-9]+|all|=)[=+][eip]*.*)\Z")
 _ROOT_LIKE = set(
-    "cap_setuid cap_setgid cap_sys_admin cap_sys_ptrace cap_sys_module cap_dac_override cap_dac_read_search cap_chown"
-    " cap_fowner cap_fsetid cap_setfcap cap_setpcap cap_sys_rawio cap_mac_admin cap_mac_override cap_sys_chroot cap_bpf all".split()
+    "cap_setuid cap_setgid cap_sys_admin cap_sys_ptrace cap_sys_module cap_dac_override cap_dac_read_search"
+    " cap_chown cap_fowner cap_fsetid cap_setfcap cap_setpcap cap_sys_rawio cap_mac_admin cap_mac_override"
+    " cap_sys_chroot cap_bpf all".split()
 )
 
 

@@ -25,11 +25,21 @@ _QUALITY = {
 # Defaults that the libraries document (pwquality.conf(5), pam_cracklib(8)).
 _PWQUALITY = {
     **dict.fromkeys("dcredit ucredit lcredit ocredit minclass maxrepeat maxsequence".split(), 0),
-    **{"difok": 1, "minlen": 8, "dictcheck": 1, "usercheck": 1, "enforcing": 1, "retry": 1},
+    "difok": 1,
+    "minlen": 8,
+    "dictcheck": 1,
+    "usercheck": 1,
+    "enforcing": 1,
+    "retry": 1,
 }
 _CRACKLIB = {
     **dict.fromkeys("dcredit ucredit lcredit ocredit dictcheck enforcing retry".split(), 1),
-    **{"difok": 5, "minlen": 9, "minclass": 0, "maxrepeat": 0, "maxsequence": 0, "usercheck": 0},
+    "difok": 5,
+    "minlen": 9,
+    "minclass": 0,
+    "maxrepeat": 0,
+    "maxsequence": 0,
+    "usercheck": 0,
 }
 _LEAST = 6  # pam_unix refuses shorter ones where nothing else is said, libpwquality allows no lower minlen
 _HASHES = ("yescrypt", "gost_yescrypt", "sha512", "sha256", "blowfish", "md5", "bigcrypt")

@@ -15,14 +15,16 @@ from ..rows import Item, Miss, Row, column_gaps, integer, malformed, unread
 __all__ = ["Mount", "disks", "mounts", "mounts_of"]
 
 _PSEUDO = set(
-    "proc sysfs cgroup cgroup2 devpts securityfs debugfs tracefs configfs bpf pstore efivarfs mqueue hugetlbfs"
-    " fusectl binfmt_misc autofs rpc_pipefs nsfs selinuxfs devtmpfs nfsd sockfs pipefs ramfs".split()
+    "proc sysfs cgroup cgroup2 devpts securityfs debugfs tracefs configfs bpf pstore efivarfs mqueue"
+    " hugetlbfs fusectl binfmt_misc autofs rpc_pipefs nsfs selinuxfs devtmpfs nfsd sockfs pipefs ramfs".split()
 )
 _NETWORK = set(
-    "nfs nfs4 cifs smb3 smbfs ceph glusterfs fuse.glusterfs fuse.sshfs 9p virtiofs afs lustre ncpfs gfs2 ocfs2".split()
+    "nfs nfs4 cifs smb3 smbfs ceph glusterfs fuse.glusterfs fuse.sshfs 9p virtiofs afs lustre ncpfs gfs2"
+    " ocfs2".split()
 )
 _DISK = set(
-    "ext2 ext3 ext4 xfs btrfs zfs f2fs jfs reiserfs vfat exfat ntfs ntfs3 iso9660 udf squashfs erofs bcachefs nilfs2 fuseblk".split()
+    "ext2 ext3 ext4 xfs btrfs zfs f2fs jfs reiserfs vfat exfat ntfs ntfs3 iso9660 udf squashfs erofs bcachefs"
+    " nilfs2 fuseblk".split()
 )
 _MOUNT_FIELDS = 10
 _FSTAB_FIELDS = 4
