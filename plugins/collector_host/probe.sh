@@ -274,9 +274,11 @@ in_folder() {
     echo "D denied $folder"
     return 0
   fi
-  patterns=$*
-  set --
-  for pattern in $patterns; do
+  n=$#
+  while [ "$n" -gt 0 ]; do
+    pattern=$1
+    shift
+    n=$((n - 1))
     for f in "$ROOT$folder"/$pattern; do
       { [ -e "$f" ] || [ -L "$f" ]; } || continue
       set -- "$@" "${f#"$ROOT"}"
@@ -521,7 +523,7 @@ values() {
   {
     { grep -r '' "$ROOT/proc/sys" 2>&3; } 3>&1
   } | ROOT="$ROOT" awk '
-    /\/(stable_secret|random\/[a-z_]*|ns_last_pid|dentry-state|inode-nr|inode-state|file-nr|pty\/nr|nf_conntrack_count|cdrom\/info|spin_retry|aio-nr|sg-big-buff|sched_domain.*|flush)[ :]/ { next }
+    /\/(stable_secret|compact_memory|drop_caches|stat_refresh|random\/[a-z_]*|ns_last_pid|dentry-state|inode-nr|inode-state|file-nr|pty\/nr|nf_conntrack_count|cdrom\/info|spin_retry|aio-nr|sg-big-buff|sched_domain.*|flush)[ :]/ { next }
     { at = index($0, "/proc/sys/"); if (at) print substr($0, at + 10) }
   '
 }

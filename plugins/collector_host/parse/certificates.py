@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import warnings
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -27,6 +29,7 @@ _BUNDLES = (
     "/etc/ssl/ca-bundle.pem",
 )
 _MOST_NAMES = 200
+_QUIET = threading.Lock()  # filters of warnings are the process's; two threads must not swap them
 
 
 def _blocks(file: File) -> Iterator[tuple[int, str | None]]:
@@ -107,7 +110,17 @@ def _time(moment: datetime) -> str:
 
 
 def _read(text: str) -> tuple[dict[str, Json], list[str]] | None:
-    """The columns of one certificate and the names that it is for; None where it cannot be read."""
+    """The columns of one certificate and the names that it is for; None where it cannot be read.
+
+    The library warns of serial numbers and lengths that RFC 5280 forbids. Old authorities have them; a
+    warning is no answer to anyone here.
+    """
+    with _QUIET, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _columns(text)
+
+
+def _columns(text: str) -> tuple[dict[str, Json], list[str]] | None:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
@@ -141,7 +154,6 @@ def _read(text: str) -> tuple[dict[str, Json], list[str]] | None:
         UnsupportedAlgorithm,
         x509.InvalidVersion,
         x509.DuplicateExtension,
-        Warning,
     ):
         return None
 
@@ -225,7 +237,7 @@ def trust(frames: Frames) -> Iterator[Item]:
             if isinstance(found, Miss):
                 yield found
                 continue
-            number, _, columns, _names_ = found
+            number, _, columns, _ = found
             data = {"path": path, "number": number, **columns, "local": columns["sha256"] in local}
             yield Row("host_ca_certificate", f"{path}#{number}", data, gaps)
     yield from unread(frames, "host_ca_certificate")

@@ -113,7 +113,7 @@ def mac(frames: Frames) -> Iterator[Item]:
 
 
 def _openssl(file: File) -> dict[str, str]:
-    """The system's default section: openssl_conf names a section, its ssl_conf one, its system_default one."""
+    """The system's default section: openssl_conf names a section, that by ssl_conf one, and so on."""
     sections: dict[str, dict[str, str]] = {}
     for _, name, values in ini(file):
         plain = {key: value.partition("#")[0].strip() for key, value in values.items()}

@@ -252,17 +252,23 @@ def _whole(file: File, type_: str, why: str | None, event: str | None = None) ->
     return Row("host_crontab", file.path, data)
 
 
+def _system_tables(frames: Frames, implementation: str | None) -> Iterator[Item]:
+    """/etc/crontab and /etc/cron.d, which busybox does not know."""
+    if implementation == "busybox":
+        return
+    yield from _table(frames.file("/etc/crontab"), with_user=True)
+    for file in frames.below("/etc/cron.d"):
+        if file.kind == "directory":
+            continue
+        why = _skipped(frames, file, implementation, script=False)
+        if why is not None:
+            yield _whole(file, "file", why)
+        else:
+            yield from _table(file, with_user=True)
+
+
 def _jobs(frames: Frames, implementation: str | None) -> Iterator[Item]:
-    if implementation != "busybox":
-        yield from _table(frames.file("/etc/crontab"), with_user=True)
-        for file in frames.below("/etc/cron.d"):
-            if file.kind == "directory":
-                continue
-            why = _skipped(frames, file, implementation, script=False)
-            if why is not None:
-                yield _whole(file, "file", why)
-            else:
-                yield from _table(file, with_user=True)
+    yield from _system_tables(frames, implementation)
     for folder in _USER_TABS:
         for file in frames.below(folder):
             if file.kind == "regular" and not file.name.startswith("tmp."):

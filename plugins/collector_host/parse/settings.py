@@ -190,7 +190,8 @@ def _values(frames: Frames) -> Iterator[tuple[str, str | None] | Item]:
     for path, parts in found.items():
         yield _dotted(path), _spaced(" ".join(parts))
     for path in denied:
-        if path not in found:
+        # What not even root may read can only be written to: it has no value.
+        if path not in found and not frames.root:
             yield _dotted(path), None
 
 

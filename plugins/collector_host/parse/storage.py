@@ -16,7 +16,8 @@ __all__ = ["Mount", "disks", "mounts", "mounts_of"]
 
 _PSEUDO = set(
     "proc sysfs cgroup cgroup2 devpts securityfs debugfs tracefs configfs bpf pstore efivarfs mqueue"
-    " hugetlbfs fusectl binfmt_misc autofs rpc_pipefs nsfs selinuxfs devtmpfs nfsd sockfs pipefs ramfs".split()
+    " hugetlbfs fusectl binfmt_misc autofs"
+    " rpc_pipefs nsfs selinuxfs devtmpfs nfsd sockfs pipefs ramfs".split()
 )
 _NETWORK = set(
     "nfs nfs4 cifs smb3 smbfs ceph glusterfs fuse.glusterfs fuse.sshfs 9p virtiofs afs lustre ncpfs gfs2"
