@@ -141,6 +141,8 @@ class Assessor:
         alone: list[str] = []
         for _ in range(_RESTARTS):
             self.ready()
+            for name in ("findings.jsonl.gz", "controls.jsonl.gz"):
+                (out / name).unlink(missing_ok=True)  # of an earlier judging, or of one that was ended
             self._send(
                 {
                     "folder": str(folder),

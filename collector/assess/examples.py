@@ -20,13 +20,13 @@ from collector.assess.mappings import Check, Example
 from collector.assess.populations import GapLine, Population, Populations
 from collector.assess.rows import Loaded, Shape
 from collector.assess.verdicts import open_database
-from collector.canonical import loads
+from collector.canonical import dumps, loads
 from collector.model import Json
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["Outcome", "run"]
+__all__ = ["Outcome", "judge_example", "run"]
 
 _MEMORY = 256 << 20
 _SCOPE: Mapping[str, str] = {"example": "1"}
@@ -65,23 +65,27 @@ def run(checks: Sequence[Check], kinds: Mapping[str, Mapping[str, Json]]) -> Ite
         bound, _ = bind(connection, checks, kinds, strict=True)
         for each in bound:
             for number, example in enumerate(each.check.examples, 1):
-                found = _found(connection, each, example, kinds, scratch)
-                expected = example.expect
-                shown = found if each.check.query is not None else found.get("1", "nothing")
-                yield Outcome(each.check.id, number, expected, shown)
+                found = judge_example(connection, each, example, kinds, scratch)
+                by_subject = {subject: result for (_, subject), result in found.items()}
+                shown = by_subject if each.check.query is not None else by_subject.get("1", "nothing")
+                yield Outcome(each.check.id, number, example.expect, shown)
         connection.close()
 
 
-def _found(
+def judge_example(
     connection: DuckDBPyConnection,
     bound: Bound,
     example: Example,
     kinds: Mapping[str, Mapping[str, Json]],
     scratch: Path,
-) -> dict[str, str]:
-    connection.execute(
-        f"CREATE OR REPLACE MACRO as_of() AS TIMESTAMP '{moment(example.as_of, 'as_of'):%Y-%m-%d %H:%M:%S}'"
-    )
+) -> dict[tuple[str, str], str]:
+    """Judge an example's evidence by its check. Returns scope and subject to result, or the error.
+
+    Raises:
+        ValueError: the example names a column that is not there, or a value that does not fit.
+    """
+    as_of = moment(example.as_of, "as_of")
+    connection.execute(f"CREATE OR REPLACE MACRO as_of() AS TIMESTAMP '{as_of:%Y-%m-%d %H:%M:%S}'")
     connection.execute("DROP SCHEMA IF EXISTS v CASCADE")
     loaded = Loaded()
     for kind in bound.reads:
@@ -90,17 +94,17 @@ def _found(
         _fill(connection, kind, kinds[kind], rows, loaded, scratch)
     gap = (GapLine("", {}, "denied", "as the example says"),)
     populations = Populations(
-        {kind: (Population(kind, _SCOPE, gap if kind in example.incomplete else ()),) for kind in bound.reads}
+        {kind: (Population(kind, {}, gap if kind in example.incomplete else ()),) for kind in bound.reads}
     )
     judge = Judge(connection, populations, loaded, seconds=30, running=lambda _: None, skip={})
-    found: dict[str, str] = {}
+    found: dict[tuple[str, str], str] = {}
     for findings in judge.findings([bound], apart=lambda _: False):
         for (text,) in (row for batch in findings.batches for row in batch):
             line = loads(text)
             if line["subject"]:
-                found[line["subject"]] = line["result"]
+                found[dumps(line["scope"]).decode(), line["subject"]] = line["result"]
     if judge.failed:
-        return {"1": f"failed: {judge.failed[bound.check.id]}"}
+        return {("", ""): f"failed: {judge.failed[bound.check.id]}"}
     return found
 
 

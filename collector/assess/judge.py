@@ -310,7 +310,8 @@ def _query_sql(bound: Bound, tainted: bool) -> str:
     scope = f"CASE WHEN json_type({_SCOPE_TEXT}) = 'OBJECT' THEN {_SCOPE_TEXT} ELSE '{{}}' END"
     scope = scope if bound.scoped else "'{}'"
     unseen = "not all that this check reads was seen"
-    detail = "coalesce(min(detail) FILTER (WHERE NOT pass), min(detail), '')"
+    of_worst = "coalesce(min(detail) FILTER (WHERE NOT pass), min(detail), '')"
+    detail = f"CASE WHEN ({judged}) = {_PASS} THEN '' ELSE {of_worst} END"
     if tainted:
         detail = f"CASE WHEN ({judged}) = {kept} THEN {detail} ELSE {_text(unseen)} END"
     return (

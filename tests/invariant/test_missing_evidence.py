@@ -69,7 +69,10 @@ def test_where_every_call_fails_nothing_passes_and_nothing_fails(world: Any) -> 
 
 
 @settings(
-    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
 def test_any_calls_that_fail_move_results_towards_unknown_only(world: Any, data: st.DataObject) -> None:
