@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["remove", "sync_folder", "write"]
+__all__ = ["make_folder", "remove", "sync_folder", "write"]
 
 
 def sync_folder(folder: Path) -> None:
@@ -15,6 +15,14 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, durably, closed to everyone else."""
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for each in reversed(made):
+        sync_folder(each.parent)
 
 
 def write(path: Path, data: bytes) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from collector.deliver.series import SERIES
 from collector.model import ConfigError, LockedError
 
 __all__ = ["hold"]
@@ -27,6 +28,8 @@ def hold(state: Path, series: str) -> Iterator[None]:
         LockedError: another process holds it; the message says which, and since when.
         ConfigError: the state folder cannot be used.
     """
+    if not SERIES.match(series):
+        raise ConfigError(f"series {series!r}: lower case letters, digits, `.`, `_` and `-`, at most 63")
     path = state / "locks" / f"{series}.lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

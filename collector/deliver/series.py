@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,12 +11,21 @@ from typing import IO
 
 from collector.canonical import dumps, loads
 from collector.deliver import durable
-from collector.model import ConfigError, Json, Sink, SinkRefused
+from collector.model import ConfigError, Json, Sink, SinkRefused, VerifyError
 
-__all__ = ["Link", "key", "next_link", "parse_key", "record_head"]
+__all__ = ["OUTBOX", "SERIES", "Link", "head", "key", "next_link", "parse_key", "record_head"]
 
+OUTBOX = "outbox"
+"""The outbox's folder below the state folder."""
+
+SERIES = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
+"""What a series may be called."""
+
+_EPOCH = "%Y%m%dT%H%M%SZ"
+_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 _KEY = re.compile(
-    r"(?P<series>[a-z0-9][a-z0-9._-]{0,62})/(?P<epoch>\d{8}T\d{6}Z)/(?P<sequence>\d{8})-(?P<digest>[0-9a-f]{12})\.zip\Z"
+    r"(?P<series>[a-z0-9][a-z0-9._-]{0,62})/(?P<epoch>\d{8}T\d{6}Z)"
+    r"/(?P<sequence>\d{8})-(?P<digest>[0-9a-f]{12})\.zip\Z"
 )
 
 Digest = Callable[[IO[bytes]], str]
@@ -59,42 +68,98 @@ def key(series: str, link: Link, digest: str) -> str:
 def parse_key(text: str) -> tuple[str, str, int, str] | None:
     """Series, epoch, sequence and digest of a key; None for what is none."""
     match = _KEY.match(text)
-    return (match["series"], match["epoch"], int(match["sequence"]), match["digest"]) if match else None
+    if match is None or not _is_moment(match["epoch"]):
+        return None
+    return match["series"], match["epoch"], int(match["sequence"]), match["digest"]
+
+
+def _is_moment(epoch: str) -> bool:
+    try:
+        datetime.strptime(epoch, _EPOCH)
+    except ValueError:
+        return False
+    return True
 
 
 def _path(state: Path, series: str) -> Path:
     return state / "series" / f"{series}.json"
 
 
-def next_link(state: Path, series: str, as_of: datetime, sinks: Iterable[Sink], digest: Digest) -> Link:
-    """The place that the next bundle takes.
+def head(state: Path, series: str) -> tuple[str, int, str] | None:
+    """Epoch (as keys write it), sequence and statement digest of the newest bundle; None without state.
 
-    Read from local state; without it, from the first sink that can tell; else a new epoch begins.
+    Raises:
+        ConfigError: the local state is damaged or cannot be read.
+    """
+    path = _path(state, series)
+    try:
+        kept = loads(path.read_bytes())
+        moment = datetime.strptime(kept["epoch"], _MOMENT)
+        return moment.strftime(_EPOCH), int(kept["sequence"]), str(kept["digest"])
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; it must be readable") from None
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(f"{path}: damaged; remove it and the head is read from the store again") from None
+
+
+def next_link(state: Path, series: str, as_of: datetime, sinks: Iterable[Sink], digest: Digest) -> Link:
+    """The place that the next bundle takes; call it with the lock held.
+
+    Read from local state, and from the outbox where a run was cut off between putting its bundle there
+    and making it the head; without any, from the first sink that can tell; else a new epoch begins.
 
     Raises:
         ConfigError: the local state is damaged.
     """
-    path = _path(state, series)
-    try:
-        head = loads(path.read_bytes())
-        return Link(head["epoch"], head["sequence"] + 1, head["digest"])
-    except FileNotFoundError:
-        pass
-    except (ValueError, KeyError, TypeError):
-        raise ConfigError(f"{path}: damaged; remove it and the head is read from the store again") from None
+    if (found := head(state, series)) is not None or any(_waiting(state, series)):
+        return _after(_caught_up(state, series, found, digest))
     reason = "no bundle of this series is known here or in a store"
     for sink in sinks:
         try:
-            if (found := _stored(sink, series, digest)) is not None:
-                return found
+            if (stored := _stored(sink, series, digest)) is not None:
+                return _after(stored)
         except (OSError, SinkRefused) as error:
             reason = f"no local state, and {sink.name} {sink.address} could not be asked: {error}"
-    return Link(as_of.strftime("%Y-%m-%dT%H:%M:%SZ"), 1, None, reason)
+    return Link(as_of.strftime(_MOMENT), 1, None, reason)
 
 
-def _stored(sink: Sink, series: str, digest: Digest) -> Link | None:
-    from collector.model import VerifyError
+def _after(found: tuple[str, int, str]) -> Link:
+    epoch, sequence, digest = found
+    return Link(datetime.strptime(epoch, _EPOCH).strftime(_MOMENT), sequence + 1, digest)
 
+
+def _waiting(state: Path, series: str) -> Iterator[str]:
+    folder = state / OUTBOX
+    for path in (folder / series).rglob("*.zip"):
+        if parse_key(key := path.relative_to(folder).as_posix()):
+            yield key
+
+
+def _caught_up(
+    state: Path, series: str, found: tuple[str, int, str] | None, digest: Digest
+) -> tuple[str, int, str]:
+    """The head, which may be a bundle that waits: its presence in the outbox is what makes it one."""
+    newest = max(_waiting(state, series), default="")
+    parsed = parse_key(newest)
+    if parsed is None or (found is not None and parsed[1:3] <= found[:2]):
+        assert found is not None  # without a head this is called only where something waits
+        return found
+    _, epoch, sequence, short = parsed
+    try:
+        with (state / OUTBOX / newest).open("rb") as file:
+            full = digest(file)
+    except (OSError, VerifyError) as error:
+        raise ConfigError(f"{state / OUTBOX / newest}: the series' newest bundle: {error}") from None
+    if full[:12] != short:
+        raise ConfigError(f"{state / OUTBOX / newest}: its name is not that of its statement")
+    moment = datetime.strptime(epoch, _EPOCH).strftime(_MOMENT)
+    record_head(state, series, Link(moment, sequence, None), full)
+    return epoch, sequence, full
+
+
+def _stored(sink: Sink, series: str, digest: Digest) -> tuple[str, int, str] | None:
     keys = [(parsed, text) for text in sink.list(f"{series}/") if (parsed := parse_key(text))]
     if not keys:
         return None
@@ -106,12 +171,11 @@ def _stored(sink: Sink, series: str, digest: Digest) -> Link | None:
         raise SinkRefused(f"{text}: {error}") from None
     if full[:12] != short:
         raise SinkRefused(f"{text}: its name is not that of its statement")
-    moment = datetime.strptime(epoch, "%Y%m%dT%H%M%SZ")
-    return Link(moment.strftime("%Y-%m-%dT%H:%M:%SZ"), sequence + 1, full)
+    return epoch, sequence, full
 
 
 def record_head(state: Path, series: str, link: Link, digest: str) -> None:
     """Make a link the head, durably; call it once its bundle is in the outbox."""
     path = _path(state, series)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    durable.make_folder(path.parent)
     durable.write(path, dumps({"epoch": link.epoch, "sequence": link.sequence, "digest": digest}))

@@ -1,17 +1,22 @@
 """The sink `directory`: bundles as files below a folder, kept as long as is asked.
 
 A bundle is written beside its place, made durable, and linked into it: it is there whole or not at all,
-and nothing that is there is replaced. Retention goes by the day in a bundle's epoch and its file's
-time, set to when it was stored; only the oldest bundles of a series go, never its newest.
+and nothing that is there is replaced.
+
+Retention goes by the `as_of` that a bundle's own statement names, never by a file's time or this
+machine's clock. Only the oldest bundles of a series go, with the stamps beside them, and never its newest:
+no hole is made. A bundle that cannot be read goes only when a newer one is old enough to go.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import IO, ClassVar
 
@@ -22,8 +27,13 @@ __all__ = ["DirectorySink", "api", "collector_sinks"]
 
 api = 1
 
-_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*){0,8}\Z")
+_PART = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}"
+_KEY = re.compile(rf"{_PART}(?:/{_PART}){{0,8}}\Z")
 _CHUNK = 1 << 20
+_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+_STATEMENT = "statement.dsse.json"
+_MAX_STATEMENT = 64 << 20  # a statement names every member: 100,000 of them take some 20 MB
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # file systems without hard links
 
 
 class DirectorySink:
@@ -38,7 +48,7 @@ class DirectorySink:
 
     def __init__(self, settings: Mapping[str, Json]) -> None:
         self._folder = Path(settings["path"])
-        self._keep: int | None = settings.get("keep")
+        self._keep: float | None = settings.get("keep")
 
     @property
     def address(self) -> str:
@@ -46,35 +56,31 @@ class DirectorySink:
         return str(self._folder)
 
     def put(self, key: str, file: IO[bytes], sha256: str, absent: bool = True) -> None:
-        """Store a file under a key. Raises SinkRefused where something is there, OSError as the disk does."""
+        """Store a file under a key.
+
+        Raises:
+            SinkRefused: the key is none, something is stored under it, or the bytes are not those announced.
+            OSError: the disk would not; nothing is left of what was written.
+        """
         path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         made = path.with_name(f".{path.name}.{os.getpid()}.new")
         try:
-            descriptor = os.open(
-                made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-            )
-            with os.fdopen(descriptor, "wb") as out:
-                if _copy(file, out) != sha256:
+            _make_folder(path.parent)
+            try:
+                if _copy(file, made) != sha256:
                     raise SinkRefused("the bytes to store are not those that were announced")
-            self._place(made, path, absent)
-        finally:
-            made.unlink(missing_ok=True)
-        _sync(path.parent)
-
-    def _place(self, made: Path, path: Path, absent: bool) -> None:
-        if not absent:
-            made.replace(path)
-            return
-        try:
-            os.link(made, path)
-        except FileExistsError:
-            raise SinkRefused(
-                f"{path.name} is there already, and nothing that is stored is replaced"
-            ) from None
+                _place(made, path, absent)
+            finally:
+                made.unlink(missing_ok=True)
+            _remove_leftovers(path.parent)
+            _sync(path.parent)
+        except OSError as error:
+            raise OSError(
+                error.errno, f"{error.strerror or error} (storing {path.name})", str(path.parent)
+            ) from error
 
     def get(self, key: str) -> IO[bytes]:
-        """Open what is stored."""
+        """Open what is stored. Raises FileNotFoundError if nothing is."""
         return self._path(key).open("rb")
 
     def head(self, key: str) -> int | None:
@@ -86,26 +92,52 @@ class DirectorySink:
 
     def list(self, prefix: str) -> Iterator[str]:
         """The keys below a prefix, sorted."""
-        if not self._folder.is_dir():
-            return
-        keys = (
-            path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*") if path.is_file()
-        )
-        yield from sorted(key for key in keys if key.startswith(prefix) and _KEY.match(key))
+        yield from sorted(key for key in self._keys(prefix) if key.startswith(prefix))
 
     def prune(self, prefix: str, as_of: str) -> Sequence[str]:
-        """Delete what was stored longer ago than `keep` before `as_of`; never a series' newest bundle."""
+        """Delete the oldest bundles of each series, up to those that `keep` before `as_of` allows.
+
+        Returns:
+            The keys that went, the stamps beside bundles among them.
+        """
         if self._keep is None:
             return []
-        until = datetime.strptime(as_of, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp() - self._keep
-        gone = []
-        for key in [*self.list(prefix)][:-1]:
-            path = self._path(key)
-            if path.stat().st_mtime >= until:
-                break  # what follows is newer: a hole in the middle of a chain is never made
-            path.unlink()
-            gone.append(key)
+        until = _moment(as_of) - self._keep
+        gone: list[str] = []
+        for _, keys in groupby(self.list(prefix), key=lambda key: key.split("/")[0]):
+            gone += self._prune_series(list(keys), until)
         return gone
+
+    def _prune_series(self, keys: Sequence[str], until: float) -> Iterator[str]:
+        bundles = [key for key in keys if key.endswith(".zip")]
+        for bundle in bundles[: self._old(bundles[:-1], until)]:
+            # The bundle goes last: were it cut off here, the next pruning finds the rest by it.
+            beside = [key for key in keys if key.startswith(bundle.removesuffix("zip")) and key != bundle]
+            for key in (*beside, bundle):
+                self._path(key).unlink(missing_ok=True)
+                yield key
+            for left in self._path(bundle).parent.glob(f".{self._path(bundle).name}.*.new"):
+                left.unlink(missing_ok=True)
+            _sync(self._path(bundle).parent)
+
+    def _old(self, bundles: Iterable[str], until: float) -> int:
+        """How many of a series' bundles, from the oldest on, are old enough to go."""
+        old = 0
+        for number, key in enumerate(bundles, 1):
+            moment = _as_of(self._path(key))
+            if moment is not None and moment >= until:
+                break
+            old = old if moment is None else number
+        return old
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        """Walk no further than the prefix needs: a store may hold many series."""
+        below = prefix.rpartition("/")[0]
+        top = self._folder / below if not below or _KEY.match(below) else self._folder
+        for path in top.rglob("*"):
+            key = path.relative_to(self._folder).as_posix()
+            if _KEY.match(key) and path.is_file():
+                yield key
 
     def _path(self, key: str) -> Path:
         if not _KEY.match(key):
@@ -113,14 +145,48 @@ class DirectorySink:
         return self._folder / key
 
 
-def _copy(file: IO[bytes], out: IO[bytes]) -> str:
+def _copy(file: IO[bytes], made: Path) -> str:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     digest = hashlib.sha256()
-    while chunk := file.read(_CHUNK):
-        digest.update(chunk)
-        out.write(chunk)
-    out.flush()
-    os.fsync(out.fileno())
+    with os.fdopen(os.open(made, flags, 0o600), "wb") as out:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            out.write(chunk)
+        out.flush()
+        os.fsync(out.fileno())
     return digest.hexdigest()
+
+
+def _place(made: Path, path: Path, absent: bool) -> None:
+    if not absent:
+        made.replace(path)
+        return
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        raise SinkRefused(f"{path.name} is there already, and nothing that is stored is replaced") from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if path.exists():
+            raise SinkRefused(
+                f"{path.name} is there already, and nothing that is stored is replaced"
+            ) from None
+        made.rename(path)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """What processes left that were killed while they stored a key that is there by now."""
+    for left in folder.glob(".*.new"):
+        if (folder / left.name[1:].rsplit(".", 2)[0]).exists():
+            left.unlink(missing_ok=True)
+
+
+def _make_folder(path: Path) -> None:
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for each in reversed(made):
+        _sync(each.parent)
 
 
 def _sync(folder: Path) -> None:
@@ -129,6 +195,32 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _moment(text: str) -> float:
+    return datetime.strptime(text, _MOMENT).replace(tzinfo=UTC).timestamp()
+
+
+def _as_of(path: Path) -> float | None:
+    """The `as_of` of a bundle's statement; None for what is no bundle."""
+    import base64
+    import json
+    import zipfile
+    import zlib
+
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(_STATEMENT) as member:
+            envelope = json.loads(member.read(_MAX_STATEMENT))
+        statement = json.loads(base64.b64decode(envelope["payload"]))
+        return _moment(statement["predicate"]["as_of"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile, zlib.error):
+        return None
+    except (
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+    ):  # zipfile: compressed or encrypted in a way it lacks
+        return None
 
 
 @hookimpl
