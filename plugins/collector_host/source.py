@@ -124,12 +124,12 @@ class HostSource:
                 kinds = tuple(name for name in task.kinds if section_of(known[name]) == section)
                 yield from _told(section, kinds, task.target.scope, answer)
 
-    def send(  # the target is the transport's
+    def send(
         self,
-        target: Target,
+        target: Target,  # noqa: ARG002 - one source has one host, which its transport knows
         op: str,
         params: Mapping[str, Json],
-        timeout: float,  # noqa: ARG002
+        timeout: float,
     ) -> Reply:
         """Run one section of the probe.
 

@@ -19,7 +19,12 @@ _USER = Kind(
         Column("username", "VARCHAR", "login name", identity=Identity.LOGIN),
         Column("uid", "BIGINT", "user number"),
         Column("gid", "BIGINT", "number of the primary group"),
-        Column("description", "VARCHAR", "full name of the comment field", identity=Identity.PERSON_NAME),
+        Column(
+            "description",
+            "VARCHAR",
+            "full name; NULL for accounts of the system, and where none is given",
+            identity=Identity.PERSON_NAME,
+        ),
         Column("directory", "VARCHAR", "home directory"),
         Column("shell", "VARCHAR", "login shell"),
         Column("groups", "VARCHAR[]", "names of all its groups, primary first"),

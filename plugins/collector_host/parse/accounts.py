@@ -20,6 +20,7 @@ _T = TypeVar("_T")
 _PASSWD_FIELDS = 7
 _SHADOW_FIELDS = 9
 _GROUP_FIELDS = 4
+_NOBODY = 65534
 _NO_LOGIN = re.compile(r"/(nologin|false|true|sync|shutdown|halt)$")
 # Name services that add accounts which no local file lists.
 _ACCOUNT_SERVICES = set("sss ldap nis nisplus winbind oslogin cache_oslogin google hesiod extrausers".split())
@@ -191,16 +192,16 @@ def _user_rows(known: _Accounts) -> Iterator[Item]:
         others = [
             group.name for group in known.groups if user.name in group.members and group.name != primary
         ]
-        gecos = user.gecos.split(",")[0].strip()
+        system = 0 < user.uid < first_uid or user.uid == _NOBODY
         data: dict[str, Json] = {
             "username": user.name,
             "uid": user.uid,
             "gid": user.gid,
-            "description": gecos or None,
+            "description": _person(user, system),
             "directory": user.home,
             "shell": user.shell,
             "groups": [*([primary] if primary else []), *others],
-            "system": 0 < user.uid < first_uid or user.uid == 65534,
+            "system": system,
             "login_shell": user.login_shell,
             "shell_listed": (user.shell or "/bin/sh") in listed,
             "password_status": status or None,
@@ -220,9 +221,19 @@ def _user_rows(known: _Accounts) -> Iterator[Item]:
 
 def hide_gecos(user: User) -> Iterator[Hide]:
     """The comment field of a passwd line: a person's name, room and telephone."""
-    if user.gecos:
+    if user.gecos and not _names_itself(user):
         start = user.line.at + len(":".join((user.name, user.password, *user.line.text.split(":")[2:4]))) + 1
         yield Hide(start, start + len(user.gecos), "person_name")
+
+
+def _names_itself(user: User) -> bool:
+    return user.gecos.strip(" ,").lower() in ("", user.name.lower())
+
+
+def _person(user: User, system: bool) -> str | None:
+    """The full name of a person. What a system's account says of itself ("Mailing List Manager") is none,
+    and as a name it would be looked for, and replaced, in every text."""
+    return None if system or _names_itself(user) else user.gecos.split(",")[0].strip() or None
 
 
 def _group_rows(known: _Accounts) -> Iterator[Item]:

@@ -6,12 +6,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cmp_to_key
 
 from collector.model import ColumnGap, Json, Outcome
 
 from ..frames import File, Frames
-from ..rows import Item, Miss, Row, cannot_read, malformed, moment, unread
+from ..rows import Item, Miss, Row, cannot_read, column_gaps, malformed, moment, unread
 
 __all__ = ["compare_debian", "packages", "updates"]
 
@@ -237,7 +238,64 @@ def _offered(
             installed.append(_Installed(words[1], words[2], words[3], words[4] == "hold"))
         elif words[0] == "L":
             archive = _archive_of(line.text[2:], archives)
-        elif words[0] == "A" and len(words) == 4 and archive.automatic:
+        elif words[0] == "A" and len(words) == 4:
+            offers[words[1], words[2]].append((words[3], archive))
+    broken = any("(unreadable)" in line.text for line in frames.command("offered").lines)
+    return installed, offers, broken
+
+
+def _pins(frames: Frames) -> list[tuple[str, str]]:
+    """Patterns of package names that apt_preferences(5) pins, with the file that does."""
+    return [
+        (pattern, file.path)
+        for file in frames.files.values()
+        if "/etc/apt/preferences" in file.path and re.match(r"[A-Za-z0-9_.-]+\Z", file.name)
+        for line in file.lines
+        if line.text.lower().startswith("package:")
+        for pattern in line.text.partition(":")[2].split()
+    ]
+
+
+def _pinned(name: str, pins: list[tuple[str, str]]) -> str | None:
+    """The file whose pins speak of a package; a regular expression counts as speaking of all."""
+    return next(
+        (path for pattern, path in pins if pattern.startswith("/") or fnmatchcase(name, pattern)), None
+    )
+
+
+def _update(
+    package: _Installed, offers: list[tuple[str, _Archive]], pins: list[tuple[str, str]]
+) -> Row | None:
+    pinned = _pinned(package.name, pins)
+    newer = [
+        (version, archive)
+        for version, archive in offers
+        if compare_debian(version, package.version) > 0 and (archive.automatic or pinned)
+    ]
+    if not newer:
+        return None
+    gaps: tuple[ColumnGap, ...] = ()
+    if pinned:
+        why = f"{pinned} pins this package; what it is then offered is not worked out"
+        gaps = column_gaps(("candidate", "security", "origins"), Outcome.UNSUPPORTED, why)
+    best = max((prefix for prefix in archives if path.startswith(prefix)), key=len, default="")
+    return archives.get(best, _Archive("?", "?", True))
+
+
+def _offered(
+    frames: Frames,
+) -> tuple[list[_Installed], dict[tuple[str, str], list[tuple[str, _Archive]]], bool]:
+    archives = _archives(frames)
+    installed: list[_Installed] = []
+    offers: dict[tuple[str, str], list[tuple[str, _Archive]]] = defaultdict(list)
+    archive = _Archive("?", "?", True)
+    for line in frames.command("offered").lines:
+        words = line.text.split(" ")
+        if words[0] == "I" and len(words) == 5:
+            installed.append(_Installed(words[1], words[2], words[3], words[4] == "hold"))
+        elif words[0] == "L":
+            archive = _archive_of(line.text[2:], archives)
+        elif words[0] == "A" and len(words) == 4:
             offers[words[1], words[2]].append((words[3], archive))
     broken = any("(unreadable)" in line.text for line in frames.command("offered").lines)
     return installed, offers, broken
@@ -259,7 +317,7 @@ def _update(package: _Installed, offers: list[tuple[str, _Archive]]) -> Row | No
         "origins": sorted({archive.name for version, archive in newer if version == best}),
         "held": package.held,
     }
-    return Row("host_package_update", f"{package.name}:{package.arch}", data)
+    return Row("host_package_update", f"{package.name}:{package.arch}", data, gaps)
 
 
 def _apt(frames: Frames) -> Iterator[Item]:
@@ -268,9 +326,10 @@ def _apt(frames: Frames) -> Iterator[Item]:
     archives = _archives(frames)
     installed, offers, broken = _offered(frames)
     rows: list[Row] = []
+    pins = _pins(frames)
     for package in installed:
         known = offers.get((package.name, package.arch), [])
-        if row := _update(package, known):
+        if row := _update(package, known, pins):
             rows.append(row)
     yield from rows
     newest = max((file.mtime for file in releases if file.exists), default=0)
@@ -292,13 +351,6 @@ def _apt(frames: Frames) -> Iterator[Item]:
         )
     if broken:
         yield Miss("host_package_update", Outcome.FAILED, "a compressed package list could not be read")
-    pins = [file for file in frames.files.values() if "preferences" in file.path and file.lines]
-    for file in pins:
-        yield Miss(
-            "host_package_update",
-            Outcome.UNSUPPORTED,
-            f"{file.path}: pins may change what is offered; they are not followed",
-        )
 
 
 def _apk_updates(frames: Frames) -> Iterator[Item]:
