@@ -278,35 +278,6 @@ def _update(
     if pinned:
         why = f"{pinned} pins this package; what it is then offered is not worked out"
         gaps = column_gaps(("candidate", "security", "origins"), Outcome.UNSUPPORTED, why)
-    best = max((prefix for prefix in archives if path.startswith(prefix)), key=len, default="")
-    return archives.get(best, _Archive("?", "?", True))
-
-
-def _offered(
-    frames: Frames,
-) -> tuple[list[_Installed], dict[tuple[str, str], list[tuple[str, _Archive]]], bool]:
-    archives = _archives(frames)
-    installed: list[_Installed] = []
-    offers: dict[tuple[str, str], list[tuple[str, _Archive]]] = defaultdict(list)
-    archive = _Archive("?", "?", True)
-    for line in frames.command("offered").lines:
-        words = line.text.split(" ")
-        if words[0] == "I" and len(words) == 5:
-            installed.append(_Installed(words[1], words[2], words[3], words[4] == "hold"))
-        elif words[0] == "L":
-            archive = _archive_of(line.text[2:], archives)
-        elif words[0] == "A" and len(words) == 4:
-            offers[words[1], words[2]].append((words[3], archive))
-    broken = any("(unreadable)" in line.text for line in frames.command("offered").lines)
-    return installed, offers, broken
-
-
-def _update(package: _Installed, offers: list[tuple[str, _Archive]]) -> Row | None:
-    newer = [
-        (version, archive) for version, archive in offers if compare_debian(version, package.version) > 0
-    ]
-    if not newer:
-        return None
     best = max((version for version, _ in newer), key=cmp_to_key(compare_debian))
     data: dict[str, Json] = {
         "name": package.name,
