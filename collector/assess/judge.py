@@ -267,19 +267,14 @@ def _line(bound: Bound) -> tuple[str, str]:
 
 def _verdict(bound: Bound) -> str:
     check = bound.check
-    steps = []
+    judged = f"CASE ({check.pass_}\n) WHEN true THEN {_PASS} WHEN false THEN {_FAIL} ELSE {_UNKNOWN} END"
+    verdict = f"CASE WHEN {_has_gap(bound.pass_reads)} THEN {_UNKNOWN} ELSE {judged} END"
     if check.applies is not None:
-        steps += [
-            f"WHEN {_has_gap(bound.applies_reads)} THEN {_UNKNOWN}",
-            f"WHEN ({check.applies}\n) IS NULL THEN {_UNKNOWN}",
-            f"WHEN NOT ({check.applies}\n) THEN {_NOT_APPLICABLE}",
-        ]
-    steps += [
-        f"WHEN {_has_gap(bound.pass_reads)} THEN {_UNKNOWN}",
-        f"WHEN ({check.pass_}\n) IS NULL THEN {_UNKNOWN}",
-        f"WHEN ({check.pass_}\n) THEN {_PASS}",
-    ]
-    return f"CASE {' '.join(steps)} ELSE {_FAIL} END::UTINYINT"
+        verdict = (
+            f"CASE WHEN {_has_gap(bound.applies_reads)} THEN {_UNKNOWN} ELSE CASE ({check.applies}\n) "
+            f"WHEN true THEN {verdict} WHEN false THEN {_NOT_APPLICABLE} ELSE {_UNKNOWN} END END"
+        )
+    return f"({verdict})::UTINYINT"
 
 
 def _has_gap(columns: Sequence[str]) -> str:
