@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from functools import cache
+from math import isfinite
 
 from collector.model import Json, Kind
 
@@ -19,8 +20,10 @@ __all__ = ["PLAIN", "Fits", "check_type", "fits", "misfits"]
 _SCALARS = ("BOOLEAN", "BIGINT", "DOUBLE", "VARCHAR", "TIMESTAMP", "DATE", "JSON")
 _TOKEN = re.compile(r'\s*(?:([A-Z]+)|"([A-Za-z_][A-Za-z0-9_]{0,62})"|(\[\])|([(),]))')
 _MONTH_DAY = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
-_DATE = re.compile(rf"[12]\d{{3}}-{_MONTH_DAY}\Z")
-_TIMESTAMP = re.compile(rf"[12]\d{{3}}-{_MONTH_DAY}T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{{1,6}})?Z\Z")
+_DATE = re.compile(rf"[12]\d{{3}}-{_MONTH_DAY}\Z", re.ASCII)
+_TIMESTAMP = re.compile(
+    rf"[12]\d{{3}}-{_MONTH_DAY}T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{{1,6}})?Z\Z", re.ASCII
+)
 _MIN_BIGINT, _MAX_BIGINT = -(2**63), 2**63 - 1
 
 PLAIN = {"BOOLEAN": bool, "VARCHAR": str}
@@ -39,6 +42,11 @@ def _real_day(text: str) -> bool:
     return True
 
 
+def _number(value: Json) -> bool:
+    """What canonical JSON can write as a number: integers of 64 bits, and no NaN or infinity."""
+    return isfinite(value) if type(value) is float else type(value) is int and _MIN_BIGINT <= value < 2**64
+
+
 def _scalar(name: str) -> Fits:
     match name:
         case "BOOLEAN":
@@ -46,7 +54,7 @@ def _scalar(name: str) -> Fits:
         case "BIGINT":
             return lambda value: value is None or (type(value) is int and _MIN_BIGINT <= value <= _MAX_BIGINT)
         case "DOUBLE":
-            return lambda value: value is None or type(value) in (int, float)
+            return lambda value: value is None or _number(value)
         case "VARCHAR":
             return lambda value: value is None or type(value) is str
         case "DATE":
@@ -127,8 +135,8 @@ class _Parser:
         fields: dict[str, Fits] = {}
         while True:
             name = self._take("name")
-            if name in fields:
-                raise ValueError(f"column type {self._text!r}: field {name} twice")
+            if name.lower() in map(str.lower, fields):
+                raise ValueError(f"column type {self._text!r}: field {name} twice (SQL ignores case)")
             fields[name] = self._type()
             if self._token != ("sign", ","):
                 break
