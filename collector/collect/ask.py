@@ -108,6 +108,11 @@ class _Attempt:
     tries: int
     at: datetime
     ms: int
+    answer: str = ""
+
+
+class _NoJson(Exception):  # noqa: N818 - it says what an answer is
+    """An answer that canonical JSON cannot hold."""
 
 
 class Asker:
@@ -117,6 +122,8 @@ class Asker:
         heard: outcome of every call that this task was answered, by id, with its operation.
         details: what the ledger says of calls that were not answered, by id.
         unfinished: lists that were left before their last page: id of the last page read, and operation.
+        broken: the first thing asked that breaks the contract, which fails the task even where the
+            source catches the exception; "" if nothing did.
     """
 
     def __init__(
@@ -148,6 +155,19 @@ class Asker:
         self.heard: dict[str, tuple[str, Outcome]] = {}
         self.details: dict[str, str] = {}
         self.unfinished: dict[str, str] = {}
+        self.broken = ""
+        self._shown: dict[bytes, dict[str, Json]] = {}
+
+    def shown(self, op: str, params: Mapping[str, Json]) -> Mapping[str, Json]:
+        """What is written of a question's parameters, the same each time.
+
+        Redaction learns from records, so it would name a list's second page, or a list that is due,
+        otherwise than it named the first.
+        """
+        key = dumps([op, dict(params)])
+        if key not in self._shown:
+            self._shown[key] = self._redactor.params(params)
+        return self._shown[key]
 
     def __call__(self, op: str, params: Mapping[str, Json] | None = None) -> Answer:
         """Ask a question that has one page."""
@@ -179,7 +199,7 @@ class Asker:
 
     def _page(self, op: str, first: Mapping[str, Json], asked: Mapping[str, Json], page: int) -> _Heard:
         if op not in self._declared:
-            raise UndeclaredCall(f"{op} is declared by no kind of this task")
+            raise self._refused(f"{op} is declared by no kind of this task")
         key = dumps([op, first, page]).decode()
         with self._memory.lock:
             known = self._memory.answers.get(key)
@@ -189,13 +209,17 @@ class Asker:
         if known is not None:
             heard = known.result()
             if not heard.kept:
-                raise UndeclaredCall(f"{op} was asked before and its answer was too large to keep")
+                raise self._refused(f"{op} was asked before and its answer was too large to keep")
         else:
             heard = self._ask_first(mine, op, first, asked, page)
         self.heard[heard.answer.call] = (op, heard.answer.outcome)
         if heard.answer.detail:
             self.details[heard.answer.call] = heard.answer.detail
         return heard
+
+    def _refused(self, why: str) -> UndeclaredCall:
+        self.broken = self.broken or why
+        return UndeclaredCall(why)
 
     def _ask_first(
         self,
@@ -207,8 +231,9 @@ class Asker:
     ) -> _Heard:
         try:
             attempt = self._attempts(op, asked)
-            heard = self._write_down(op, self._redactor.params(first), page, attempt)
+            heard = self._write_down(op, self.shown(op, first), page, attempt)
         except BaseException as error:
+            self.broken = self.broken or f"{op}: {type(error).__name__}: {error}"
             mine.set_exception(error)
             raise
         mine.set_result(self._keep(heard, attempt))
@@ -225,8 +250,6 @@ class Asker:
         return heard
 
     def _attempts(self, op: str, params: Mapping[str, Json]) -> _Attempt:
-        if why := self._stop.why:
-            return _Attempt(None, Outcome.BUDGET, why, 0, self._clock(), 0)
         tries = 0
         while_trying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self._limits.tries)
@@ -250,13 +273,14 @@ class Asker:
         pace = self._paces.of(op)
         if (wait := pace.due()) > 0:
             self._stop.sleep(wait)
-        if tries > 1 and (why := self._stop.why):
+        if why := self._stop.why:
             return _Attempt(None, Outcome.BUDGET, why, tries - 1, self._clock(), 0), False
         at, began = self._clock(), time.monotonic()
         reply: Reply | None = None
-        fault, detail = Fault(Outcome.OK), ""
+        fault, detail, answer = Fault(Outcome.OK), "", ""
         try:
             reply = self._source.send(self._target, op, params, self._timeout())
+            answer = self._digest(reply)
         except CallFailed as error:
             fault = self._source.errors.get(error.code, Fault(Outcome.FAILED))
             detail = f"{error.code}: {error.detail}" if error.detail else error.code
@@ -264,12 +288,20 @@ class Asker:
             fault, detail = Fault(Outcome.TIMEOUT), str(error) or f"no answer in {self._timeout():g} s"
         except ConnectionError as error:
             fault, detail = Fault(Outcome.UNREACHABLE, retry=True), str(error) or type(error).__name__
+        except _NoJson as error:
+            reply, fault, detail = None, Fault(Outcome.MALFORMED), str(error)
         if fault.retry:
             pace.refused()
         elif fault.outcome.answered:
             pace.answered()
         ms = round((time.monotonic() - began) * 1000)
-        return _Attempt(reply, fault.outcome, detail, tries, at, ms), fault.retry
+        return _Attempt(reply, fault.outcome, detail, tries, at, ms, answer), fault.retry
+
+    def _digest(self, reply: Reply) -> str:
+        try:
+            return self._keys.answer_digest(dumps(reply.data))
+        except TypeError as error:  # integers beyond 64 bits, lone surrogates: Python reads them from JSON
+            raise _NoJson(f"the answer cannot be kept as JSON: {error}") from None
 
     def _timeout(self) -> float:
         left = self._stop.left
@@ -278,7 +310,7 @@ class Asker:
     def _write_down(self, op: str, params: Mapping[str, Json], page: int, attempt: _Attempt) -> _Heard:
         call = call_id(self._target, op, params, page)
         reply, outcome = attempt.reply, attempt.outcome
-        detail = self._redactor.line(" ".join(attempt.detail.split())[:_MAX_DETAIL])
+        detail = self._redactor.line(" ".join(attempt.detail.split()))[:_MAX_DETAIL]
         self._ledger.add(
             Entry(
                 call=call,
@@ -294,7 +326,7 @@ class Asker:
                 size=reply.size if reply else 0,
                 outcome=outcome,
                 detail=detail,
-                answer=self._keys.answer_digest(dumps(reply.data)) if reply else "",
+                answer=attempt.answer,
             )
         )
         data, following = (reply.data, reply.next) if reply else (None, None)

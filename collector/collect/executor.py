@@ -90,7 +90,8 @@ def discover(
         stop=stop,
     )
     found = made.discover(asker)
-    complete = all(outcome.answered for _, outcome in asker.heard.values()) and not asker.unfinished
+    complete = all(outcome.answered for _, outcome in asker.heard.values())
+    complete = complete and not asker.unfinished and not asker.broken
     return Discovered(source, settings, made.plan(found), ledger, memory, root, complete)
 
 
@@ -133,7 +134,7 @@ def collect(
             futures[own.submit(run_job, job, event, done, memories.get(digest))] = job
         else:
             assert executor is not None
-            futures[executor.submit(run_job, job)] = job
+            futures[_submitted(executor, job)] = job
     results = _gather(futures, settings, event, done if own is None else None)
     if own is not None:
         own.shutdown(wait=False, cancel_futures=True)
@@ -142,14 +143,31 @@ def collect(
     return Collected(tuple(results[planned.id] for planned in plan.tasks), ledger)
 
 
+def _submitted(executor: Executor, job: Job) -> Future[list[Written]]:
+    """Hand a job over; an executor that broke over an earlier job refuses the later ones."""
+    try:
+        return executor.submit(run_job, job)
+    except RuntimeError as error:
+        refused: Future[list[Written]] = Future()
+        refused.set_exception(error)
+        return refused
+
+
 def _jobs(plan: Plan, settings: Settings) -> dict[str, Job]:
     by_target: dict[str, list[Planned]] = defaultdict(list)
     for planned in plan.tasks:
         by_target[target_digest(planned.task.target)].append(planned)
+    until = time.time() + settings.seconds
     threads = max(1, settings.workers // max(1, min(len(by_target), settings.workers)))
     return {
         digest: Job(
-            tuple(tasks), settings.folder, settings.secret_key, settings.limits, threads, settings.seconds
+            tuple(tasks),
+            settings.folder,
+            settings.secret_key,
+            settings.limits,
+            threads,
+            settings.seconds,
+            until,
         )
         for digest, tasks in by_target.items()
     }
@@ -196,6 +214,7 @@ def _lost(planned: Planned, settings: Settings, reason: Outcome, why: str) -> Wr
     keys = load_secret(settings.secret_key)
     kinds: dict[str, Kind] = {kind.name: kind for kind in planned.source.kinds}
     redactor = Redactor(kinds, keys)
+    why = redactor.line(" ".join(why.split()))
     scribe = Scribe(settings.folder / f"{planned.id}.lost", planned.task, kinds, {}, redactor, keys.salt)
     for kind in planned.task.kinds:
         scribe.gap(Gap(kind, planned.task.target.scope, reason, None, why))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class Scribe:
         records: how many of each kind were written.
         gaps: how many of each, by kind, column ("" for a hole in a population), scope (canonical JSON)
             and reason.
-        cited: calls that a record or gap names.
+        cited: kinds and the calls that their records and gaps name.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Scribe:
         self._unseen: dict[tuple[str, frozenset[tuple[str, Outcome]]], tuple[ColumnGap, ...]] = {}
         self.records: Counter[str] = Counter()
         self.gaps: Counter[GapKey] = Counter()
-        self.cited: set[str] = set()
+        self.cited: set[tuple[str, str]] = set()
 
     def write(self, item: Record | Gap | Text) -> None:
         """Write one thing down. Raises PluginFault for what the source's kinds do not allow."""
@@ -75,8 +76,10 @@ class Scribe:
         """Write a hole in a population."""
         if gap.kind not in self._kinds:
             raise PluginFault(f"a gap of kind {gap.kind}, which the task does not collect")
+        self._check_scope(f"a gap of kind {gap.kind}", gap.scope)
+        self._check_reason(f"a gap of kind {gap.kind}", gap)
         if gap.call is not None:
-            self.cited.add(gap.call)
+            self.cited.add((gap.kind, gap.call))
         inner: dict[str, Json] = {"kind": gap.kind, "scope": dict(gap.scope), "reason": gap.reason.value}
         inner |= self._where(gap.call, gap.detail)
         self._count(gap.kind, "", gap.scope, gap.reason)
@@ -94,7 +97,7 @@ class Scribe:
         if call is not None:
             found["call"] = call
         if detail:
-            found["detail"] = self._redactor.line(" ".join(detail.split())[:_MAX_DETAIL])
+            found["detail"] = self._redactor.line(" ".join(detail.split()))[:_MAX_DETAIL]
         return found
 
     def _record(self, record: Record) -> None:
@@ -102,6 +105,7 @@ class Scribe:
         if kind is None:
             raise PluginFault(f"a record of kind {record.kind}, which the task does not collect")
         self._check(record)
+        self._check_gaps(kind, record)
         bad = {gap.column for gap in record.gaps}
         unseen = [gap for gap in self._unseen_columns(kind, record.calls) if gap.column not in bad]
         bad |= {gap.column for gap in unseen}
@@ -111,7 +115,8 @@ class Scribe:
             if column not in bad
         ]
         data, redactions = self._redactor.record(record)
-        self._write(record, [*record.gaps, *unseen, *wrong], data, redactions)
+        kept = replace(record, id=self._redactor.id(record))
+        self._write(kept, [*record.gaps, *unseen, *wrong], data, redactions)
         self.records[record.kind] += 1
 
     def _text(self, text: Text) -> None:
@@ -122,10 +127,27 @@ class Scribe:
     def _check(self, record: Record) -> None:
         if not record.id or not record.calls:
             raise PluginFault(f"a record of kind {record.kind} without an id or without calls")
-        if any(record.scope.get(key) != value for key, value in self._task.target.scope.items()):
-            raise PluginFault(f"record {record.kind} {record.id} lies outside its target's scope")
+        self._check_scope(f"record {record.kind} {record.id}", record.scope)
         if stray := [call for call in record.calls if call not in self._heard]:
             raise PluginFault(f"record {record.kind} {record.id} names call {stray[0]}, which was not made")
+
+    def _check_scope(self, what: str, scope: Mapping[str, str]) -> None:
+        if any(scope.get(key) != value for key, value in self._task.target.scope.items()):
+            raise PluginFault(f"{what} lies outside its target's scope")
+
+    def _check_reason(self, what: str, gap: Gap | ColumnGap) -> None:
+        if gap.reason.answered:
+            raise PluginFault(f"{what} has the reason {gap.reason}, which is none")
+        if gap.call is not None and gap.call not in self._heard:
+            raise PluginFault(f"{what} names call {gap.call}, which was not made")
+
+    def _check_gaps(self, kind: Kind, record: Record) -> None:
+        columns = {column.name for column in kind.columns}
+        for gap in record.gaps:
+            what = f"record {record.kind} {record.id}: the gap of column {gap.column}"
+            if gap.column not in columns:
+                raise PluginFault(f"{what}: the kind has no such column")
+            self._check_reason(what, gap)
 
     def _unseen_columns(self, kind: Kind, calls: tuple[str, ...]) -> tuple[ColumnGap, ...]:
         heard = frozenset(self._heard[call] for call in calls)
@@ -155,16 +177,18 @@ class Scribe:
         }
         for gap in gaps:
             self._count(record.kind, gap.column, record.scope, gap.reason)
-        self.cited.update(record.calls, (gap.call for gap in gaps if gap.call is not None))
+        self.cited.update((record.kind, call) for call in record.calls)
+        self.cited.update((record.kind, gap.call) for gap in gaps if gap.call is not None)
         self._lines.write(b'{"record":' + dumps(inner))
 
 
 def _unseen(kind: Kind, heard: frozenset[tuple[str, Outcome]]) -> list[ColumnGap]:
-    answered = {op for op, outcome in heard if outcome.answered}
+    """Columns of which a call that fills them failed, or that no call of the record fills."""
     gaps = []
     for column in kind.columns:
         ops = column.calls or kind.lists
-        if answered.isdisjoint(ops):
-            failed = sorted(outcome for op, outcome in heard if op in ops)
+        outcomes = [outcome for op, outcome in heard if op in ops]
+        failed = sorted(outcome for outcome in outcomes if not outcome.answered)
+        if failed or not outcomes:
             gaps.append(ColumnGap(column.name, failed[0] if failed else Outcome.FAILED, None, "not answered"))
     return gaps

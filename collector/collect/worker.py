@@ -39,6 +39,7 @@ class Job:
         secret_key: path of the secret key.
         threads: tasks that run at the same time.
         seconds: what the job may take.
+        until: when the run's time is used up, however late the job began; seconds since 1970.
         detect: whether detectors look for undeclared secrets.
     """
 
@@ -48,6 +49,7 @@ class Job:
     limits: Limits
     threads: int
     seconds: float
+    until: float
     detect: bool = True
 
 
@@ -93,7 +95,7 @@ def run_job(
     keys = load_secret(job.secret_key)
     kinds = {kind.name: kind for kind in first.source.kinds}
     ledger, memory, paces = Ledger(), memory or Memory(), Paces(time.monotonic)
-    stop = Stop(job.seconds, event)
+    stop = Stop(min(job.seconds, job.until - time.time()), event)
 
     def one(planned: Planned) -> Written:
         declared = _declared(planned.task, kinds)
@@ -135,17 +137,19 @@ def _carry_out(
     redactor: Redactor,
 ) -> Written:
     task = planned.task
-    due = {call_id(task.target, each.op, redactor.params(each.params), 1): each for each in task.due}
+    due = {call_id(task.target, each.op, asker.shown(each.op, each.params), 1): each for each in task.due}
     failure = ""
     try:
         for item in source.collect(task, asker):
             scribe.write(item)
     except (UndeclaredCall, PluginFault) as error:
-        failure = redactor.line(f"plugin {task.target.source}: {error}")
+        failure = str(error)
     except Exception as error:  # the plugin boundary: whatever it raises is a gap of all its kinds
         log.debug("task %s failed", planned.id, exc_info=True)
-        failure = redactor.line(f"plugin {task.target.source}: {type(error).__name__}: {error}")
+        failure = f"{type(error).__name__}: {error}"
+    failure = failure or asker.broken
     if failure:
+        failure = redactor.line(f"plugin {task.target.source}: {' '.join(failure.split())}")
         log.warning("task %s (%s) failed: %s", planned.id, ", ".join(task.kinds), failure)
         for kind in task.kinds:
             scribe.gap(Gap(kind, task.target.scope, Outcome.FAILED, None, failure))
@@ -159,21 +163,29 @@ def _carry_out(
     }
     for gap in holes.values():
         scribe.gap(gap)
-    complete = not failure and all(asker.heard.get(call, ("", Outcome.FAILED))[1].answered for call in due)
+    complete = not failure and _all_answered(asker, due)
     return Written(planned.id, scribe.close(), dict(scribe.records), dict(scribe.gaps), failure, complete)
+
+
+def _all_answered(asker: Asker, due: Mapping[str, Due]) -> bool:
+    ops = {each.op for each in due.values()}
+    failed = any(op in ops and not outcome.answered for op, outcome in asker.heard.values())
+    return asker.heard.keys() >= due.keys() and not failed and ops.isdisjoint(asker.unfinished.values())
 
 
 # The gaps that follow from the calls themselves, whatever the source made of them.
 
 
-def _failed(task: Task, asker: Asker, kinds: Mapping[str, Kind], cited: frozenset[str]) -> Iterator[Gap]:
-    """Lists that failed, and details that failed and that no record or gap speaks of."""
+def _failed(
+    task: Task, asker: Asker, kinds: Mapping[str, Kind], cited: frozenset[tuple[str, str]]
+) -> Iterator[Gap]:
+    """Lists that failed, and details that failed and that no record or gap of the kind speaks of."""
     for call, (op, outcome) in sorted(asker.heard.items()):
         if outcome.answered:
             continue
         for name in task.kinds:
             operation = kinds[name].operation(op)
-            if operation is not None and (operation.lists or call not in cited):
+            if operation is not None and (operation.lists or (name, call) not in cited):
                 yield Gap(name, task.target.scope, outcome, call, asker.details.get(call, ""))
 
 
