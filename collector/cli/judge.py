@@ -137,6 +137,8 @@ def query(bundle: Path, sql: str, output: Output) -> None:
     \b
     collector query BUNDLE "SELECT username, shell FROM host_user WHERE uid = 0"
     """
+    if not sql.strip():
+        raise click.UsageError("SQL is blank")
     from collector.assess.query import query as ask
     from collector.cli.bundles import opened
     from collector.report.verdicts import rows_text

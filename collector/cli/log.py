@@ -109,9 +109,9 @@ class Follower:
                 sys.stderr.write(f"{_CLEAR}{_moving(progress)}")
                 sys.stderr.flush()
             elif self._due(progress):
-                fields = {"step": progress.step}
+                fields: dict[str, Any] = {"step": progress.step}
                 if progress.total:
-                    fields |= {"done": str(progress.done), "total": str(progress.total)}
+                    fields |= {"done": progress.done, "total": progress.total}
                 self._log.info(_STEPS.get(progress.step, progress.step), extra={"fields": fields})
 
     def _due(self, progress: Progress) -> bool:

@@ -47,12 +47,14 @@ class Unseen:
 
     Attributes:
         reason: a gap's reason.
-        why: its detail, else the right that the call needs.
+        right: the right that the calls need, where they were denied.
+        details: what was said of it, the most frequent first.
         kinds: what was not seen for it, and how many gaps it left there.
     """
 
     reason: str
-    why: str
+    right: str
+    details: tuple[str, ...]
     kinds: Mapping[str, int]
 
     @property
@@ -136,22 +138,27 @@ def problems(evidence: Evidence) -> tuple[Problem, ...]:
 
 
 def unseen(evidence: Evidence) -> tuple[Unseen, ...]:
-    """The gaps by cause, with the right that was lacking where a call was denied."""
-    needed: set[str] = set()
-    found: dict[tuple[str, str, str], Counter[str]] = {}
-    for gap in evidence.gaps():
-        call = gap["call"] or ""
-        needed.add(call)
-        key = (gap["reason"], str(gap["detail"])[:_TEXT], call)
-        found.setdefault(key, Counter())[gap["kind"]] += 1
-    operations = {call["call"]: call["op"] for call in evidence.calls(needed)} if found else {}
+    """The gaps by cause: by the right that was lacking where calls were denied, else by what was said."""
+    denied = {gap["call"] for gap in evidence.gaps() if gap["reason"] == "denied" and gap["call"]}
+    operations = {call["call"]: call["op"] for call in evidence.calls(denied)} if denied else {}
     rights = _rights(evidence.kinds)
-    causes: dict[tuple[str, str], Counter[str]] = {}
-    for (reason, detail, call), kinds in found.items():
-        right = rights.get(operations.get(call, ""), "") if reason == "denied" else ""
-        causes.setdefault((reason, _why(detail, right)), Counter()).update(kinds)
-    every = [Unseen(reason, why, dict(sorted(kinds.items()))) for (reason, why), kinds in causes.items()]
-    return tuple(sorted(every, key=lambda each: (-each.gaps, each.reason, each.why)))
+    kinds: dict[tuple[str, str, str], Counter[str]] = {}
+    details: dict[tuple[str, str, str], Counter[str]] = {}
+    for gap in evidence.gaps():
+        right = rights.get(operations.get(gap["call"], ""), "") if gap["reason"] == "denied" else ""
+        detail = str(gap["detail"])[:_TEXT]
+        cause = (gap["reason"], right, "" if right else detail)
+        kinds.setdefault(cause, Counter())[gap["kind"]] += 1
+        details.setdefault(cause, Counter())[detail] += 1
+    every = [
+        Unseen(cause[0], cause[1], _frequent(details[cause]), dict(sorted(found.items())))
+        for cause, found in kinds.items()
+    ]
+    return tuple(sorted(every, key=lambda each: (-each.gaps, each.reason, each.right, each.details)))
+
+
+def _frequent(counts: Counter[str]) -> tuple[str, ...]:
+    return tuple(sorted((text for text in counts if text), key=lambda text: (-counts[text], text)))
 
 
 def control_counts(controls: Iterable[Mapping[str, Json]]) -> dict[str, dict[str, int]]:
@@ -180,12 +187,6 @@ def _rights(kinds: Mapping[str, Mapping[str, Json]]) -> dict[str, str]:
         for kind in kinds.values()
         for operation in kind["operations"]
     }
-
-
-def _why(detail: str, right: str) -> str:
-    if detail and right and right not in detail:
-        return f"{detail} (needs {right})"
-    return detail or (f"needs {right}" if right else "")
 
 
 def _rank(severity: str) -> int:

@@ -133,7 +133,13 @@ def readiness_json(found: Readiness) -> dict[str, Json]:
             for framework, states in found.controls.items()
         },
         "unseen": [
-            {"reason": each.reason, "why": each.why, "gaps": each.gaps, "kinds": dict(each.kinds)}
+            {
+                "reason": each.reason,
+                "right": each.right,
+                "details": list(each.details),
+                "gaps": each.gaps,
+                "kinds": dict(each.kinds),
+            }
             for each in found.unseen
         ],
     }

@@ -25,6 +25,7 @@ STATUSES = (
 _TARGETS = 12
 _CAUSES = 10
 _KINDS = 6
+_DETAILS = 3
 
 
 def run_screen(result: Mapping[str, Json], seen: Overview, page: Page) -> list[str]:
@@ -106,13 +107,23 @@ def unseen_part(causes: Sequence[Unseen], page: Page) -> list[str]:
         return [page.heading("All that was asked for was seen")]
     lines = [page.heading("Could not be seen", count(total, "gap"))]
     for each in causes[:_CAUSES]:
-        label = page.paint("yellow", clean(each.reason).ljust(11))
-        first, *more = page.wrap(f"{each.why or 'no reason given'} ({count(each.gaps, 'gap')})", 14) or [""]
-        kinds = [clean(kind) for kind in each.kinds]
-        rest = f" and {len(kinds) - _KINDS} more" if len(kinds) > _KINDS else ""
-        lines += [f"  {label} {first.strip()}", *more]
-        lines += page.wrap(f"in {', '.join(kinds[:_KINDS])}{rest}", 14, 17)
+        lines += _cause(each, page)
     return lines + _rest(len(causes) - _CAUSES, "cause", page)
+
+
+def _cause(cause: Unseen, page: Page) -> list[str]:
+    label = page.paint("yellow", clean(cause.reason).ljust(11))
+    said = _some(cause.details, _DETAILS, "; ") or "no more was said"
+    first, *more = page.wrap(f"{said} ({count(cause.gaps, 'gap')})", 14) or [""]
+    lines = [f"  {label} {first.strip()}", *more]
+    if cause.right:
+        lines += page.wrap(f"right: {cause.right}", 14, 21)
+    return lines + page.wrap(f"in {_some(list(cause.kinds), _KINDS, ', ')}", 14, 17)
+
+
+def _some(texts: Sequence[str], most: int, between: str) -> str:
+    rest = [f"{len(texts) - most} more"] if len(texts) > most else []
+    return between.join([*map(clean, texts[:most]), *rest])
 
 
 def _controls(seen: Overview, page: Page) -> list[str]:
@@ -124,14 +135,17 @@ def _controls(seen: Overview, page: Page) -> list[str]:
 def control_table(
     controls: Mapping[str, Mapping[str, int]], titles: Mapping[str, str], page: Page
 ) -> list[str]:
-    """A row a framework, a column a status that any of them has."""
+    """A row a framework, a column a status that any of them has, and titles where there is room."""
     used = [status for status in STATUSES if any(found.get(status) for found in controls.values())]
     rows = [
-        (name, *(found.get(status, 0) for status in used), sum(found.values()), titles.get(name, ""))
+        (name, *(found.get(status, 0) for status in used), sum(found.values()))
         for name, found in controls.items()
     ]
-    header = ("framework", *(status.replace("_", " ") for status in used), "of", "")
-    return page.table(rows, header, right=range(1, len(used) + 2))
+    header = ("framework", *(status.replace("_", " ") for status in used), "of")
+    right = range(1, len(used) + 2)
+    with_titles = [(*row, titles.get(name, "")) for name, row in zip(controls, rows, strict=True)]
+    titled = page.table(with_titles, (*header, ""), right=right)
+    return titled if len(titled) == len(rows) + 1 else page.table(rows, header, right=right)
 
 
 def _bundle(result: Mapping[str, Json], page: Page) -> list[str]:

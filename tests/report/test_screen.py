@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from collector.canonical import dumps
+from collector.lines import LineWriter
 from collector.report.evidence import Evidence
 from collector.report.overview import overview, problems, unseen
 from collector.report.page import Page
@@ -62,9 +64,9 @@ def test_problem_of_a_check_that_the_mappings_lack_is_shown_by_its_id(evidence_w
 
 def test_denied_call_names_the_right_that_was_lacking(evidence: Evidence) -> None:
     found = {each.reason: each for each in unseen(evidence)}
-    assert found["denied"].why == "needs the key holder's right"
+    assert found["denied"].right == "the key holder's right"
     assert found["denied"].kinds == {"toy_key": 1}
-    assert found["failed"].why == "exit 1"
+    assert (found["failed"].right, found["failed"].details) == ("", ("exit 1",))
 
 
 def test_gaps_of_one_cause_are_one_line(evidence_with: Any) -> None:
@@ -79,6 +81,19 @@ def test_gaps_of_one_cause_are_one_line(evidence_with: Any) -> None:
     ]
 
 
+def test_denied_calls_of_one_right_are_one_cause_however_they_say_it(evidence: Evidence) -> None:
+    call = next(call["call"] for call in evidence.calls() if call["outcome"] == "denied")
+    gap = {"kind": "toy_key", "scope": {}, "reason": "denied", "call": call}
+    segment = next((evidence.folder / "segments").iterdir())
+    segment.unlink()
+    with LineWriter(segment, None) as lines:
+        for detail in ("no right to a", "no right to b", "no right to b"):
+            lines.write(dumps({"gap": {**gap, "detail": detail}})[:-1])
+    found = unseen(evidence)
+    assert [(each.right, each.gaps) for each in found] == [("the key holder's right", 3)]
+    assert found[0].details == ("no right to b", "no right to a")
+
+
 def screen(evidence: Evidence, **changes: Any) -> str:
     return "\n".join(run_screen(RESULT | changes, overview(evidence), Page(100)))
 
@@ -91,7 +106,8 @@ def screen(evidence: Evidence, **changes: Any) -> str:
         "1. high     Boxes are closed",  # what is wrong, for whom, what to do
         "box-closed: b (host web1)",
         "Fix: Close the box.",
-        "denied      needs the key holder's right (1 gap)",  # what could not be seen
+        "failed      exit 1 (1 gap)",  # what could not be seen
+        "right: the key holder's right",
         "in toy_key",
         "toy        0          1              1       1            4",  # controls
         "/evidence/default/00000001-abc.zip",  # where the bundle is
