@@ -9,6 +9,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collector.model import CollectorError
 
 __all__ = ["execute", "main"]
 
@@ -25,7 +29,6 @@ def execute(arguments: Sequence[str]) -> int:
     import click
 
     from collector.cli.app import app
-    from collector.model import CollectorError
 
     try:
         with app.make_context("collector", list(arguments)) as context:
@@ -37,7 +40,7 @@ def execute(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except CollectorError as error:
+    except _user_error() as error:
         _complain(str(error))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
@@ -48,6 +51,13 @@ def execute(arguments: Sequence[str]) -> int:
     except OSError as error:
         _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
         return 2
+
+
+def _user_error() -> type[CollectorError]:
+    """Looked up when something was raised, and not before: `--help` needs no model, which takes time."""
+    from collector.model import CollectorError
+
+    return CollectorError
 
 
 def _complain(message: str) -> None:

@@ -13,7 +13,7 @@ from collector import __version__
 from collector.cli.app import COMMANDS, app
 
 ROOT = Path(__file__).parents[2]
-LIGHT = {"collector", "collector.cli", "collector.cli.app", "collector.model"}
+LIGHT = {"collector", "collector.cli", "collector.cli.app"}
 
 
 def imported(script: str) -> set[str]:
