@@ -97,7 +97,7 @@ read_files() {
       else if (length(h) == 13) id = "des"
       if (id == "") return "locked"
       if (length(id) > 12 || id !~ /^[0-9a-z-]+$/) id = "other"
-      return locked ":" id
+      return locked "." id
     }
     function account(line, numbers,   f, n, i, out) {
       n = split(line, f, ":")
@@ -403,8 +403,14 @@ follow() {
   todo=$*
   while [ -n "$todo" ] && [ $depth -lt 8 ]; do
     depth=$((depth + 1))
-    set --
-    for f in $todo; do
+    set -f
+    set -- $todo
+    set +f
+    n=$#
+    while [ "$n" -gt 0 ]; do
+      f=$1
+      shift
+      n=$((n - 1))
       case $seen in *"$NL$f$NL"*) continue ;; esac
       seen=$seen$f$NL
       set -- "$@" "$f"
@@ -424,7 +430,11 @@ follow() {
     set -f
     wanted=$(for f; do head -c "$FILE_LIMIT" -- "$f" | HERE="${f#"$ROOT"}" awk "$SEED"; done 2>/dev/null)
     set +f
-    for pattern in $wanted; do
+    # Patterns stand for files of the host that is looked at, never for those of the working folder.
+    set -f
+    set -- $wanted
+    set +f
+    for pattern; do
       expand "$pattern"
     done
   done
@@ -523,7 +533,7 @@ values() {
   {
     { grep -r '' "$ROOT/proc/sys" 2>&3; } 3>&1
   } | ROOT="$ROOT" awk '
-    /\/(stable_secret|compact_memory|drop_caches|stat_refresh|random\/[a-z_]*|ns_last_pid|dentry-state|inode-nr|inode-state|file-nr|pty\/nr|nf_conntrack_count|cdrom\/info|spin_retry|aio-nr|sg-big-buff|sched_domain.*|flush)[ :]/ { next }
+    /\/(stable_secret|tcp_fastopen_key|compact_memory|drop_caches|stat_refresh|random\/[a-z_]*|ns_last_pid|dentry-state|inode-nr|inode-state|file-nr|pty\/nr|nf_conntrack_count|cdrom\/info|spin_retry|aio-nr|sg-big-buff|sched_domain.*|flush)[ :]/ { next }
     { at = index($0, "/proc/sys/"); if (at) print substr($0, at + 10) }
   '
 }
@@ -542,10 +552,9 @@ login_homes() {
 
 homes() {
   names
-  set --
-  for home in $(login_homes); do
-    set -- "$@" "$home"
-  done
+  set -f
+  set -- $(login_homes)
+  set +f
   look "$@"
   for home; do
     in_folder look "$home" '.[!.]*'
@@ -743,14 +752,14 @@ walk() {
   if [ -n "$ROOT" ]; then
     set -- "$ROOT"
   else
-    for mount in $(awk '{
+    for place in $(awk '{
         for (i = 7; i <= NF; i++) if ($i == "-") break
         if ($(i + 1) ~ /^(ext[234]|xfs|btrfs|zfs|f2fs|jfs|reiserfs|overlay|tmpfs|vfat|exfat|ntfs3?|bcachefs|aufs|ubifs|nilfs2)$/ && $5 !~ /\\/ && $5 !~ /^\/(proc|sys|dev\/pts)(\/|$)/) print $5
       }' /proc/self/mountinfo | sort -u); do
-      set -- "$@" "$mount"
+      set -- "$@" "$place"
     done
   fi
-  for mount; do echo "K walked ${mount#"$ROOT"}"; done
+  for place; do echo "K walked ${place#"$ROOT"}"; done
   [ $# -gt 0 ] || return 0
   set -f
   out=$(
@@ -777,6 +786,10 @@ walk() {
 
 # The numbers of all accounts or groups as tests for find.
 numbers() {
+  if [ ! -r "$ROOT$1" ]; then
+    echo "$2 0"
+    return 0
+  fi
   awk -F: -v "test=$2" '
     $3 ~ /^[0-9]+$/ && !seen[$3]++ && n < 500 { printf "%s%s %s", n++ ? " -o " : "", test, $3 }
     END { if (!n) printf "%s 0", test }' "$ROOT$1" 2>/dev/null

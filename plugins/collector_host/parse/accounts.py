@@ -69,11 +69,11 @@ def users(file: File) -> Iterator[User | Line]:
 
 def _status(password: str) -> str:
     """The probe's word for a password field, without the scheme."""
-    return {"shadow": "none"}.get(password, password.partition(":")[0])
+    return {"shadow": "none"}.get(password, password.partition(".")[0])
 
 
 def _scheme(password: str) -> str | None:
-    return password.partition(":")[2] or None
+    return password.partition(".")[2] or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ def _user_rows(known: _Accounts) -> Iterator[Item]:
         entry = known.by_name.get(user.name)
         status = _status(entry.password) if entry and user.password == "shadow" else _status(user.password)  # noqa: S105
         if user.password == "shadow" and shadow.unknown:  # noqa: S105 - the word for "see /etc/shadow"
-            columns = ("password_status", "expires_on", "can_log_in")
+            columns = ("password_status", "expires_on", *(("can_log_in",) if user.login_shell else ()))
             gaps = column_gaps(columns, *cannot_read(frames, shadow))
             status = ""
         primary = group_names.get(user.gid)
@@ -207,7 +207,7 @@ def _user_rows(known: _Accounts) -> Iterator[Item]:
             "password_status": status or None,
             "password_in_passwd": user.password != "shadow" and _status(user.password) != "locked",  # noqa: S105
             "expires_on": day(entry.numbers[5]) if entry else None,
-            "can_log_in": user.login_shell and status in ("set", "empty") if status else None,
+            "can_log_in": user.login_shell and (status in ("set", "empty") if status else None),
             "duplicate_uid": uids[user.uid] > 1,
             "duplicate_name": names[user.name] > 1,
             "group_exists": primary is not None,

@@ -301,9 +301,11 @@ def _defaults(frames: Frames, known: _Sudoers, installed: bool) -> Row:
         for name in ("log_input", "log_output", "requiretty", "targetpw", "rootpw", "runaspw")
     }
     gaps: tuple[ColumnGap, ...] = ()
-    if known.missed:
+    # A line that is broken is passed over by sudo too; what was not read could say anything.
+    unseen = [miss for miss in known.missed if miss.reason is not Outcome.MALFORMED]
+    if unseen:
         columns = [name for name in data if name not in ("installed", "version", "alternatives")]
-        gaps = column_gaps(columns, known.missed[0].reason, known.missed[0].detail)
+        gaps = column_gaps(columns, unseen[0].reason, unseen[0].detail)
     elif version is None and "use_pty" not in default:
         gaps = column_gaps(("use_pty",), *_untold(frames))
     return Row("host_sudo", "sudo", data, gaps)
