@@ -53,7 +53,7 @@ _ABOUT = re.compile(
 )
 _CONTINUED = re.compile(r"(?:keys?|hash(?:es)?|values?|data|text|string)(?![a-z])")
 _SESSION_ID = re.compile(r"(?:sess|session)[_.-]?id\Z|sid\Z", re.IGNORECASE)
-_LOADS = re.compile(r"(?:load|import)credentials?\w*\Z", re.IGNORECASE)  # systemd: names and paths only
+_LOADS = re.compile(r"(?:load|import|condition|assert)credentials?\w*\Z", re.I)  # systemd: only names, paths
 _WEAK = re.compile(r"(?:cookies?|session|otp|pw|(?:sess|session)[_.-]?id)\Z", re.IGNORECASE)
 _WEAK_LENGTH = 8  # what is called a session or cookie is short or a number where it is a setting
 

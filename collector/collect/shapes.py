@@ -23,6 +23,8 @@ RUN, CRYPT, SCHEME = "\x00run", "\x00crypt", "\x00scheme"
 
 RUN_LENGTH = 20  # an AWS key's id, the shortest that issuers' forms have
 
+_MARGIN = r"\A[\s|+>]{0,64}"  # what a probe, a diff or a quotation puts before a line
+
 Keep = Callable[[re.Match[str]], bool]
 
 
@@ -160,7 +162,7 @@ _HASHES = (
     # A line of a shadow file, whatever the method; then one of Samba's password files.
     _shape(
         "password hash", ":::",
-        r"\A[\w.-]{1,64}:!?(?P<s>[./A-Za-z0-9$]{13,}):\d*:\d*:\d*:\d*:::", flags=0,
+        _MARGIN + r"[\w.-]{1,64}:!?(?P<s>[./A-Za-z0-9$]{13,}):\d*:\d*:\d*:\d*:::", flags=0,
     ),
     _shape("password hash", ":[u", r":(?P<s>[0-9A-F]{32}:[0-9A-F]{32}):\[U"),
 )  # fmt: skip
@@ -198,7 +200,7 @@ _VALUE = (
     r"[@b]?(?P<open>\\{0,3}[\"'`])?(?P<s>(?(open)(?:(?!(?P=open))(?:\\.|.))++"
     r"|[^\s\"'`][^\s\"'`&;,]*+(?:[&;,](?!\s?[\w.-]{1,64}\s?=)[^\s\"'`&;,]*+)*+))"
 )
-_LINE_START = r"\A[\s#;>-]{0,16}(?:export\s+|set\s+)?[\"']?[\w.-]{0,64}?"
+_LINE_START = r"\A[\s|+>#;-]{0,16}(?:export\s+|set\s+)?[\"']?[\w.-]{0,64}?"
 _KEYWORDS = " ".join(NAME_TRIGGERS)
 
 _NAMES = (
@@ -207,8 +209,8 @@ _NAMES = (
     _shape("keyword", _KEYWORDS, _LINE_START + _NAMED + r"(?![\"'`\\{\[])(?P<s>\S.*)", _assigned),
     _shape(
         "keyword", "secret pass masterauth pw psk key",
-        r"\A\s*(?:(?:[\w-]{1,32}\s+)?(?:secret|password|passwd|auth_pass|requirepass|masterauth|bindpw|rootpw\w{0,4}"
-        r"|key-string|psk))\s+[\"']?(?P<s>[^\s\"';]{3,})[\"']?;?\s*\Z",
+        _MARGIN + r"(?:(?:[\w-]{1,32}\s+)?(?:secret|password|passwd|auth_pass|requirepass|masterauth|bindpw"
+        r"|rootpw\w{0,4}|key-string|psk))\s+[\"']?(?P<s>[^\s\"';]{3,})[\"']?;?\s*\Z",
         _telling_argument,
     ),
     _shape(
@@ -223,7 +225,7 @@ _NAMES = (
     ),
     _shape(
         "time server's key", "md5 sha1 sha2 sha3 sha5 aes",
-        r"\A\s*\d{1,6}\s+(?:MD5|SHA[1235]\d{0,2}|AES\d{0,3})\s+(?:HEX:|ASCII:)?(?P<s>[^\s#]{6,})\s*\Z",
+        _MARGIN + r"\d{1,6}\s+(?:MD5|SHA[1235]\d{0,2}|AES\d{0,3})\s+(?:HEX:|ASCII:)?(?P<s>[^\s#]{6,})\s*\Z",
     ),
     _shape(
         "SNMP community", "community com2sec trapsink trap2sink",

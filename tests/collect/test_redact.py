@@ -212,7 +212,7 @@ def pieces(secret: str, length: int = 12) -> list[str]:
 
 
 def leaked(secret: str, written: str) -> list[str]:
-    flat = written.replace("\\n", "").replace("\n", "").replace('\\"', '"')
+    flat = written.replace("\\n|", "").replace("\\n", "").replace("\n", "").replace('\\"', '"')
     return [piece for piece in pieces(secret) if piece in flat]
 
 
@@ -249,10 +249,11 @@ def test_more_than_fifty_shapes_are_planted() -> None:
         lambda line: redactor().record(record(undeclared=line))[0],
         lambda line: kept(line),
         lambda line: kept(f"# a file\n\n{line}\r\nend\n"),
+        lambda line: kept("".join(f"|{each}\n" for each in ("P 1", *line.split("\n")))),
         lambda line: redactor().line(f"{line}"),
         lambda line: redactor().params({"p": [line]}),
     ],
-    ids=["note", "lines", "list", "json", "undeclared", "text", "file", "line", "params"],
+    ids=["note", "lines", "list", "json", "undeclared", "text", "file", "framed", "line", "params"],
 )
 def test_no_piece_of_a_planted_secret_survives(name: str, place: Callable[[str], Json]) -> None:
     line, secret = PLANTED[name]
