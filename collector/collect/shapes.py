@@ -51,9 +51,7 @@ class Shape:
         pattern = _compiled(self.source, self.flags)
         group = "s" if "s" in pattern.groupindex else 0
         return [
-            match.span(group)
-            for match in pattern.finditer(line)
-            if self.keep is None or self.keep(match)
+            match.span(group) for match in pattern.finditer(line) if self.keep is None or self.keep(match)
         ]
 
 
