@@ -18,6 +18,25 @@ __all__ = ["Answer", "query"]
 
 _MEMORY = 1 << 30
 _ROWS = 10_000
+_TEXT, _COUNT = "VARCHAR", "BIGINT"
+_TABLES = {
+    "finding": (
+        "findings",
+        {
+            **dict.fromkeys(("check", "detail", "kind", "result", "severity", "subject", "salt"), _TEXT),
+            **dict.fromkeys(("scope", "waiver"), "JSON"),
+        },
+    ),
+    "control": ("controls", {"control": _TEXT, "status": _TEXT, "objectives": "JSON", "salt": _TEXT}),
+    "call": (
+        "ledger",
+        {
+            **dict.fromkeys(("call", "op", "outcome", "detail", "as", "answer", "salt"), _TEXT),
+            **dict.fromkeys(("ms", "tries", "page", "items", "bytes"), _COUNT),
+            **{"at": "TIMESTAMP", "more": "BOOLEAN", "params": "JSON"},
+        },
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +68,9 @@ def query(folder: Path, sql: str) -> Answer:
         connection.execute("USE t")
         try:
             cursor = connection.execute(sql)
-            columns = [each[0] for each in cursor.description or ()]
+            if cursor is None or cursor.description is None:
+                raise CollectorError("the query asks nothing; it must be a SELECT")
+            columns = [each[0] for each in cursor.description]
             rows = [list(map(_plain, row)) for row in cursor.fetchmany(_ROWS)]
         except duckdb.Error as error:
             raise CollectorError(" ".join(str(error).split())) from None
@@ -59,17 +80,18 @@ def query(folder: Path, sql: str) -> Answer:
 
 def _lines(connection: Any, folder: Path, scratch: Path) -> None:
     """Findings, controls and the ledger as tables of their own."""
-    for table, name in (("finding", "findings"), ("control", "controls"), ("call", "ledger")):
-        file = folder / f"{name}.jsonl.gz"
+    for table, (name, types) in _TABLES.items():
         rows = scratch / f"{table}.rows"
+        longest = 0
         with rows.open("wb") as out:
-            for line in read_lines(file):
+            for line in read_lines(folder / f"{name}.jsonl.gz"):
                 out.write(line + b"\n")
+                longest = max(longest, len(line))
+        columns = ", ".join(f"'{column}': '{type_}'" for column, type_ in types.items())
         connection.execute(
             f"CREATE TABLE t.{tables.quoted(table)} AS SELECT * FROM read_json('{rows.as_posix()}', "
-            "format = 'newline_delimited', sample_size = -1, maximum_depth = 2)"
-            if rows.stat().st_size
-            else f"CREATE TABLE t.{tables.quoted(table)} (empty VARCHAR)"
+            f"format = 'newline_delimited', columns = {{{columns}}}, "
+            f"maximum_object_size = {max(longest + 1, 1 << 20)})"
         )
         rows.unlink()
 
