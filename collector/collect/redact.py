@@ -23,7 +23,7 @@ import logging
 import re
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,6 +32,8 @@ from collector.canonical import dumps
 from collector.collect.detect import detect, detect_in_arguments
 from collector.collect.known import Known
 from collector.collect.likely import harmless, names_secret
+from collector.collect.nested import MAX_DEPTH, mapped, step, strings, utf8
+from collector.collect.stretches import Stretch, apart
 from collector.model import Column, ColumnGap, Identity, Json, Kind, Outcome, Record, Span, Text
 
 if TYPE_CHECKING:
@@ -43,10 +45,8 @@ MAX_TEXT = 2**20
 """Characters of one text that are kept and looked through; of a longer one, digest and size are kept."""
 
 _MAX_LINE = 64 * 2**10  # characters of a message; what is longer is cut before it is looked through
-_MAX_DEPTH = 100  # orjson writes 254 levels; nothing that a system answers is nested like that
 _MAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
 _HEADERS = ("auth", "authorization", "proxy-authorization", "cookie", "set-cookie")
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 Redaction = dict[str, str]
 
@@ -65,16 +65,6 @@ def answer_kind(source: str) -> Kind:
         ),
         identity=("op", "name"),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """What to replace in a text; without a digest it is the keyed digest of the stretch."""
-
-    start: int
-    end: int
-    by: str
-    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +124,13 @@ class Redactor:
             if value is None or name in columns.untouched:
                 continue
             if name in columns.secret:
+                value = _opaque(value)
                 replace = partial(self._declared, self._keys.redaction, "column", redactions)
             elif name in columns.personal:
                 replace = partial(self._declared, self._keys.pseudonym, "person", redactions)
             else:
                 replace = partial(self._free, redactions)
-            data[name] = replace(value, _step("", name))
+            data[name] = replace(value, step("", name))
         return data, redactions
 
     def id(self, record: Record) -> str:
@@ -148,7 +139,7 @@ class Redactor:
         id_ = record.id
         for name in sorted(columns.secret | columns.personal):
             replace = self._keys.redaction if name in columns.secret else self._keys.pseudonym
-            for value in sorted(_strings(record.data.get(name)), key=len, reverse=True):
+            for value in sorted(strings(record.data.get(name)), key=len, reverse=True):
                 if value.strip():
                     id_ = id_.replace(value, replace(value))
         return id_
@@ -172,8 +163,8 @@ class Redactor:
             redactions.append({"path": "text", "by": "spans unknown", "digest": digest})
         else:
             marked = self._marked(text.spans, text.text)
-            kept = _utf8(self._replaced(redactions, text.text, "text", marked))
-        name = _utf8(self._replaced(redactions, text.name, "name"))
+            kept = utf8(self._replaced(redactions, text.text, "text", marked))
+        name = utf8(self._replaced(redactions, text.name, "name"))
         data = {"op": text.op, "name": name, "text": kept, "size": len(raw), "digest": digest}
         id_ = f"{text.call}#{name}" if name else text.call
         return Record(f"{source}_answer", id_, text.scope, (text.call,), data, gaps), redactions
@@ -184,11 +175,11 @@ class Redactor:
         Mail addresses become pseudonyms, as do values that are as a whole a person known from a record;
         secrets are replaced where a detector finds them.
         """
-        return {key: _map(value, key, self._parameter) for key, value in params.items()}
+        return {key: mapped(value, key, self._parameter) for key, value in params.items()}
 
     def line(self, line: str) -> str:
         """What is written of a message, a detail or an error: no secret, mail address or known value."""
-        kept = _utf8(self._mails(self._replaced([], line[:_MAX_LINE], "")))
+        kept = utf8(self._mails(self._replaced([], line[:_MAX_LINE], "")))
         return kept + " …" if len(line) > _MAX_LINE else kept
 
     def _of(self, kind: str) -> _Columns:
@@ -201,12 +192,12 @@ class Redactor:
         """Keep what texts must not show; a person's name that is also the name of a thing stays."""
         if not (columns.secret or columns.personal):
             return
-        named = {value.lower() for name in columns.named for value in _strings(data.get(name))}
+        named = {value.lower() for name in columns.named for value in strings(data.get(name))}
         with self._lock:
             for name, value in data.items():
-                for each in _strings(value) if name in columns.secret else ():
+                for each in strings(value) if name in columns.secret else ():
                     self._known.add(each, self._keys.redaction(each), exact=True)
-                for each in _strings(value) if name in columns.personal else ():
+                for each in strings(value) if name in columns.personal else ():
                     if each.strip().lower() not in named:
                         self._known.add(each, self._keys.pseudonym(each), exact=False)
 
@@ -223,7 +214,7 @@ class Redactor:
             redactions.append({"path": at, "by": by, "digest": digest(text)})
             return digest(text)
 
-        return _map(value, path, replace, everything=True)
+        return mapped(value, path, replace, everything=True)
 
     def _free(self, redactions: list[Redaction], value: Json, path: str, depth: int = 0) -> Json:
         """Look through a value, however it is nested."""
@@ -231,7 +222,7 @@ class Redactor:
             return self._replaced(redactions, value, path)
         if not isinstance(value, (list, dict)) or not value:
             return value
-        if depth == _MAX_DEPTH:
+        if depth == MAX_DEPTH:
             return self._whole(redactions, "nested too deeply to look through", path, "depth")
         if isinstance(value, list):
             return self._free_list(redactions, value, path, depth)
@@ -244,9 +235,9 @@ class Redactor:
         free: dict[str, Json] = {}
         for name, each in value.items():
             shown = self._replaced(redactions, name, path)
-            at = _step(path, shown)
+            at = step(path, shown)
             if self._detect and (_names_secret(name, value) or self._header(name, each)):
-                free[shown] = _map(each, at, partial(self._named, redactions))
+                free[shown] = mapped(each, at, partial(self._named, redactions))
             else:
                 free[shown] = self._free(redactions, each, at, depth + 1)
         return free
@@ -276,13 +267,13 @@ class Redactor:
         found = self._stretches(joined)
         if self._detect:
             arguments = " ".join(each.replace("\n", " ") for each in value)
-            found += (_Stretch(each.start, each.end, each.by) for each in detect_in_arguments(arguments))
+            found += (Stretch(each.start, each.end, each.by) for each in detect_in_arguments(arguments))
         if not found:
             return list(value)
-        return self._split(redactions, value, path, _apart(found))
+        return self._split(redactions, value, path, apart(found))
 
     def _split(
-        self, redactions: list[Redaction], value: Sequence[str], path: str, found: Sequence[_Stretch]
+        self, redactions: list[Redaction], value: Sequence[str], path: str, found: Sequence[Stretch]
     ) -> list[Json]:
         """Bring stretches of the texts put together back to the texts, each of which starts one further."""
         free: list[Json] = []
@@ -290,7 +281,7 @@ class Redactor:
         for n, each in enumerate(value):
             end = start + len(each)
             own = [
-                _Stretch(max(one.start, start) - start, min(one.end, end) - start, one.by, one.digest)
+                Stretch(max(one.start, start) - start, min(one.end, end) - start, one.by, one.digest)
                 for one in found
                 if one.start < end and one.end > start
             ]
@@ -301,39 +292,39 @@ class Redactor:
     def _parameter(self, value: str, _path: str) -> str:
         with self._lock:
             known = self._known.digest(value)
-        return known or _utf8(self._mails(self._put([], value, "", self._found(value))))
+        return known or utf8(self._mails(self._put([], value, "", self._found(value))))
 
     def _mails(self, text: str) -> str:
         return _MAIL.sub(lambda match: self._keys.pseudonym(match[0]), text) if "@" in text else text
 
-    def _marked(self, spans: Iterable[Span], text: str) -> list[_Stretch]:
+    def _marked(self, spans: Iterable[Span], text: str) -> list[Stretch]:
         """A source's own marks, of which those of people get their pseudonym."""
         marked = []
         for span in spans:
             stretch = text[span.start : span.end]
             personal = span.what in (Identity.PERSON_NAME, Identity.MAIL) and stretch.strip()
             digest = self._keys.pseudonym(stretch) if personal else ""
-            marked.append(_Stretch(max(span.start, 0), min(span.end, len(text)), "span", digest))
+            marked.append(Stretch(max(span.start, 0), min(span.end, len(text)), "span", digest))
         return marked
 
-    def _found(self, text: str) -> list[_Stretch]:
+    def _found(self, text: str) -> list[Stretch]:
         if not self._detect:
             return []
-        return [_Stretch(each.start, each.end, each.by) for each in detect(text)]
+        return [Stretch(each.start, each.end, each.by) for each in detect(text)]
 
-    def _stretches(self, text: str) -> list[_Stretch]:
+    def _stretches(self, text: str) -> list[Stretch]:
         with self._lock:
             seen = self._known.find(text)
-        return [*self._found(text), *(_Stretch(each.start, each.end, "known", each.digest) for each in seen)]
+        return [*self._found(text), *(Stretch(each.start, each.end, "known", each.digest) for each in seen)]
 
     def _replaced(
-        self, redactions: list[Redaction], text: str, path: str, marked: Sequence[_Stretch] = ()
+        self, redactions: list[Redaction], text: str, path: str, marked: Sequence[Stretch] = ()
     ) -> str:
         if len(text) > MAX_TEXT:
             return self._whole(redactions, text, path, "size")
-        return self._put(redactions, text, path, _apart([*marked, *self._stretches(text)]))
+        return self._put(redactions, text, path, apart([*marked, *self._stretches(text)]))
 
-    def _put(self, redactions: list[Redaction], text: str, path: str, found: Sequence[_Stretch]) -> str:
+    def _put(self, redactions: list[Redaction], text: str, path: str, found: Sequence[Stretch]) -> str:
         """Replace stretches that are in order and apart, and list them."""
         if not found:
             return text
@@ -347,53 +338,22 @@ class Redactor:
         return "".join((*parts, text[at:]))
 
 
-def _apart(found: Iterable[_Stretch]) -> list[_Stretch]:
-    """Put what overlaps together; only a stretch that is alone keeps the digest that it came with."""
-    apart: list[_Stretch] = []
-    for each in sorted(found, key=lambda one: (one.start, -one.end, not one.digest, one.by)):
-        if each.start >= each.end:
-            continue
-        last = apart[-1] if apart else None
-        if last is None or each.start >= last.end:
-            apart.append(each)
-        elif each.end > last.end:
-            apart[-1] = _Stretch(last.start, each.end, last.by)
-    return apart
-
-
 def _names_secret(name: str, beside: Mapping[str, Json]) -> bool:
     if name.lower() == "value":
         name = next((each for key, each in beside.items() if key.lower() in ("name", "key")), "")
     return isinstance(name, str) and names_secret(name)
 
 
-def _map(
-    value: Json, path: str, replace: Callable[[Json, str], Json], everything: bool = False, depth: int = 0
-) -> Json:
-    """Replace each text in a value (`everything`: each number and truth value too)."""
-    if isinstance(value, list) and depth < _MAX_DEPTH:
-        return [_map(each, f"{path}[{n}]", replace, everything, depth + 1) for n, each in enumerate(value)]
-    if isinstance(value, dict) and depth < _MAX_DEPTH:
-        return {
-            key: _map(each, _step(path, key), replace, everything, depth + 1) for key, each in value.items()
-        }
+def _opaque(value: Json, inside: bool = False) -> Json:
+    """A secret column's value as a text or texts: inside of anything else, names could be secret too."""
+    if isinstance(value, list) and not inside:
+        return [_opaque(each, inside=True) for each in value]
     if isinstance(value, (list, dict)):
-        return replace("nested too deeply", path)
-    return replace(value, path) if isinstance(value, str) or (everything and value is not None) else value
-
-
-def _strings(value: Json, depth: int = 0) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (list, dict)) and depth < _MAX_DEPTH:
-        for each in value if isinstance(value, list) else value.values():
-            yield from _strings(each, depth + 1)
-
-
-def _step(path: str, name: str) -> str:
-    if not _PLAIN_NAME.match(name):
-        return f"{path}[{dumps(_utf8(name)).decode()}]"
-    return f"{path}.{name}" if path else name
+        try:
+            return dumps(value).decode()
+        except TypeError:  # nested more deeply than JSON is written
+            return "nested too deeply"
+    return value
 
 
 def _received(text: str) -> bytes:
@@ -401,11 +361,6 @@ def _received(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return text.encode("utf-8", "surrogatepass")
-
-
-def _utf8(text: str) -> str:
-    """Text without lone surrogates, which JSON cannot hold."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}

@@ -326,9 +326,11 @@ def test_secret_columns_become_digests_and_people_pseudonyms() -> None:
 
 
 def test_a_secret_column_that_holds_a_number_is_replaced_as_well() -> None:
-    data, _ = redactor().record(record(secret=123456, keys={"deep": [True]}))
+    data, _ = redactor().record(record(secret=123456, keys=[{"opensesame": [True]}, [7777]]))
     assert b"123456" not in dumps(data)
     assert b"true" not in dumps(data)
+    assert b"opensesame" not in dumps(data)
+    assert [str(each).startswith("hmac:") for each in data["keys"]] == [True, True]
 
 
 def test_null_and_empty_stay_what_they_are() -> None:
