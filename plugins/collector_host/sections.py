@@ -82,7 +82,7 @@ SECTIONS: dict[str, Section] = {
         "audit.audit",
         ("/etc/audit",),
         ("auditctl -s", "auditctl -l"),
-        (_READ, "CAP_AUDIT_CONTROL", "CAP_AUDIT_READ"),
+        (_READ, "CAP_AUDIT_CONTROL"),
     ),
     "logging": Section("logs.logging", ("/etc/rsyslog.conf and rsyslog.d, where they are closed",)),
     "time": Section("schedule.time", ("/etc/chrony, where it is closed",)),

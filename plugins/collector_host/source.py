@@ -188,12 +188,14 @@ def _told(
     seen: dict[tuple[str, str], int] = {}
     spans: list[Hide] = []
     for item in (*_frame_gaps(frames, kinds), *SECTIONS[section].parse(frames)):
-        if isinstance(item, Row):
-            yield _record(item, scope, answer.call, seen)
-        elif isinstance(item, Miss):
-            yield Gap(item.kind, scope, item.reason, answer.call, item.detail)
-        else:
+        if isinstance(item, Hide):
             spans.append(item)
+        elif item.kind not in kinds:
+            continue  # the section has it, but this task does not collect it
+        elif isinstance(item, Row):
+            yield _record(item, scope, answer.call, seen)
+        else:
+            yield Gap(item.kind, scope, item.reason, answer.call, item.detail)
     marked = tuple(_spans(spans)) if SECTIONS[section].verbatim else None
     yield Text(answer.call, answer.op, scope, text, marked)
 

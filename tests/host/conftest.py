@@ -119,16 +119,16 @@ class Unprivileged(LocalTransport):
 def unprivileged() -> Told:
     """This machine, asked by an account without rights."""
     if os.geteuid() != 0:
-        return Told(HostSource({"walk_seconds": 5}))
+        return Told(HostSource({"walk_seconds": 3}))
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv is not installed")
-    return Told(HostSource({"walk_seconds": 5}, Unprivileged()))
+    return Told(HostSource({"walk_seconds": 3}, Unprivileged()))
 
 
 @pytest.fixture(scope="session")
 def live() -> Told:
     """This machine, asked as whoever runs the tests."""
-    return Told(HostSource({"walk_seconds": 8}))
+    return Told(HostSource({"walk_seconds": 3}))
 
 
 @pytest.fixture(scope="session")
@@ -143,7 +143,9 @@ def spawned() -> Iterator[Callable[[str], bool]]:
     """Whether a process with this word in its arguments is alive."""
 
     def alive(word: str) -> bool:
-        found = subprocess.run(["ps", "axww", "-o", "args="], capture_output=True, text=True, check=True).stdout
+        found = subprocess.run(
+            ["ps", "axww", "-o", "args="], capture_output=True, text=True, check=True
+        ).stdout
         return any(word in line for line in found.splitlines() if "ps axww" not in line)
 
     yield alive
