@@ -20,6 +20,7 @@ __all__ = ["Keys", "create_secret", "load_secret", "read_private"]
 
 SECRET_BYTES = 32
 _DIGEST_HEX = 32
+_NO_WAIT = os.O_NONBLOCK  # opening a named pipe would else wait for who writes into it
 
 
 def _hkdf(secret: bytes, label: str) -> bytes:
@@ -70,16 +71,17 @@ def read_private(path: Path) -> bytes:
         ConfigError: it is missing, a symbolic link, someone else's, or open to others.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | _NO_WAIT)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such key file; `collector init` makes one") from None
     except OSError as error:
         why = "a symbolic link, which is refused" if path.is_symlink() else error.strerror
         raise ConfigError(f"{path}: {why}") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise ConfigError(f"{path}: not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"{path}: not a regular file")
         if status.st_uid != os.geteuid():
             raise ConfigError(f"{path}: belongs to uid {status.st_uid}, must belong to uid {os.geteuid()}")
         if status.st_mode & 0o077:
