@@ -50,7 +50,8 @@ def test_a_line_is_canonical_around_the_place_of_its_salt(one: Entry) -> None:
     assert line == {
         "answer": one.answer, "as": one.principal, "at": one.at, "bytes": one.size, "call": one.call,
         "detail": one.detail, "items": one.items, "more": one.more, "ms": one.ms, "op": one.op,
-        "outcome": one.outcome.value, "page": one.page, "params": one.params, "salt": "00", "tries": one.tries,
+        "outcome": one.outcome.value, "page": one.page, "params": one.params, "salt": "00",
+        "tries": one.tries,
     }  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +23,7 @@ def test_each_refusal_doubles_the_distance_up_to_a_limit() -> None:
     for _ in range(12):
         pace.refused()
         booked.append(pace.due())
-    distances = [later - earlier for earlier, later in zip(booked, booked[1:], strict=False)]
+    distances = [later - earlier for earlier, later in pairwise(booked)]
     assert [round(each, 3) for each in distances[:4]] == [0.05, 0.1, 0.2, 0.4]
     assert round(max(distances), 9) == 5.0
 

@@ -182,7 +182,7 @@ def test_an_exception_that_send_must_not_raise_fails_the_task_even_if_hidden(
         yield from ()
         try:
             ask(made.DETAIL, {"bad": True})
-        except Exception:
+        except ZeroDivisionError:
             return
 
     def send(self: Any, target: Any, op: str, params: Any, timeout: float) -> Reply:
