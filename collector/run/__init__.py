@@ -11,8 +11,8 @@ import logging
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from collector.bundle.seal import SealedBundle, seal
 from collector.collect.ask import Limits, Stop
 from collector.collect.executor import Collected, Discovered, Settings, collect, discover
 from collector.collect.plan import Plan, make, timestamp
+from collector.collect.redact import RedactingFilter, Redactor
 from collector.collect.worker import Written
 from collector.config import Config
 from collector.deliver.lock import hold
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from securesystemslib.signer import Signer
 
 __all__ = ["Progress", "RunResult", "Threshold", "make_plan", "run", "threshold"]
-
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -115,6 +113,7 @@ def run(
     exceptions = exceptions_of.load(config.exceptions)
     notes = [note for note in (delivery.outbox(config).check_room(),) if note]
     with hold(config.state, config.series), ExitStack() as stack:
+        stack.enter_context(_redacted_logs(keys))
         scratch = _fresh(config.state / "runs" / config.series)
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         folder = scratch / "bundle"
@@ -243,6 +242,20 @@ def _task_states(gathered: _Gathered) -> dict[str, int]:
         "planned": len(gathered.plan.tasks),
         **{name: states[name] for name in ("done", "incomplete", "failed")},
     }
+
+
+@contextmanager
+def _redacted_logs(keys: Keys) -> Iterator[None]:
+    """Whatever is logged during a run passes through redaction first."""
+    redacting = RedactingFilter(Redactor({}, keys))
+    handlers = logging.getLogger("collector").handlers
+    for handler in handlers:
+        handler.addFilter(redacting)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(redacting)
 
 
 def _signer(config: Config, plugins: Plugins) -> Signer:

@@ -69,7 +69,7 @@ def deliver(config: Config, plugins: Plugins, sealed: SealedBundle, place: Link,
 def send(config: Config, plugins: Plugins, as_of: str) -> Delivered:
     """Send what the outbox holds, then let each sink that has everything drop what it keeps no longer."""
     sinks = made_sinks(config, plugins)
-    delivered = outbox(config).deliver(sinks)
+    delivered = outbox(config).deliver(sinks, config.series)
     for sink in sinks:
         if sink.address in delivered.sinks:
             try:
