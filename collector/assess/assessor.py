@@ -134,6 +134,7 @@ class Assessor:
         """Judge a run's folder; writes `findings.jsonl.gz` and `controls.jsonl.gz` into `out`.
 
         Raises:
+            OSError: the disk is full, or cannot be used.
             VerifyError: the folder is not as the format says, or judging it cannot be ended within the
                 limits even without the checks that broke them.
         """
@@ -217,6 +218,8 @@ class Assessor:
         if "crash" in answer:
             self._why = answer["crash"]
             return None
+        if answer.get("error") == "OSError":
+            raise OSError(answer["errno"], answer["message"], str(self._scratch))
         if "error" in answer:
             raise _ERRORS.get(answer["error"], VerifyError)(answer["message"])
         return answer

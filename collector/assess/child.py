@@ -98,6 +98,8 @@ def main() -> None:
             _say({"done": _judge(connection, mappings, checks, not_run, first["kinds"], loads(line))})
     except CollectorError as error:
         _say({"error": type(error).__name__, "message": str(error)})
+    except OSError as error:
+        _say({"error": "OSError", "errno": error.errno, "message": error.strerror})
     except Exception as error:  # noqa: BLE001 - whatever hostile evidence or SQL brings about is told, then blamed
         _say({"crash": f"{type(error).__name__}: {error}".splitlines()[0]})
 

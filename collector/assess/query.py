@@ -33,7 +33,9 @@ _TABLES = {
         {
             **dict.fromkeys(("call", "op", "outcome", "detail", "as", "answer", "salt"), _TEXT),
             **dict.fromkeys(("ms", "tries", "page", "items", "bytes"), _COUNT),
-            **{"at": "TIMESTAMP", "more": "BOOLEAN", "params": "JSON"},
+            "at": "TIMESTAMP",
+            "more": "BOOLEAN",
+            "params": "JSON",
         },
     ),
 }

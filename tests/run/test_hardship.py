@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import signal
 import subprocess
 import time
@@ -147,21 +146,3 @@ def _inner(path: Path) -> Iterator[bytes]:
             for name in archive.namelist():
                 data = archive.read(name)
                 yield gzip.decompress(data) if name.endswith(".gz") else data
-
-
-@pytest.mark.needs_root
-def test_without_root_what_may_not_be_read_is_a_gap_that_names_the_right(machine: Any) -> None:
-    machine.configure('use = "host"')
-    for path in [machine.home, *machine.home.rglob("*")]:
-        os.chown(path, 65534, 65534)
-    for parent in machine.home.parents:
-        if parent == Path("/tmp"):
-            break
-        parent.chmod(parent.stat().st_mode | 0o011)
-    done = machine("run", "--output", "json", user=65534, group=65534, extra_groups=[])
-
-    assert done.returncode == 3, done.stderr
-    result = json.loads(done.stdout)
-    asked = "SELECT DISTINCT detail FROM finding WHERE result = 'unknown' AND detail LIKE '%root%'"
-    told = machine("query", result["bundle"], asked)
-    assert "root" in told.stdout
