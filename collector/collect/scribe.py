@@ -170,7 +170,7 @@ class Scribe:
                 {"column": gap.column, "reason": gap.reason.value, **self._where(gap.call, gap.detail)}
                 for gap in gaps
             ],
-            "id": self._redactor.id(record),
+            "id": record.id,
             "kind": record.kind,
             "redactions": redactions,
             "scope": dict(record.scope),

@@ -12,6 +12,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -105,7 +106,9 @@ def run(
 
     Raises:
         LockedError: another run of this series holds the lock.
-        ConfigError, MappingError: found before anyone was asked anything.
+        ConfigError: found before anyone was asked anything.
+        MappingError: the mappings, which are loaded while evidence is collected, cannot be used; nothing
+            is written.
         DeliveryError: the outbox is full; nothing was collected.
     """
     keys = load_secret(config.secret_key)
@@ -121,8 +124,9 @@ def run(
         assessor = stack.enter_context(_assessor(config, plugins, scratch / "assess"))
         steps = _Steps(config, plugins, keys, folder, as_of, stop, report)
         plan, discovered = steps.plan()
-        assessor.ready()
-        gathered = steps.gather(plan, discovered)
+        with _loading(assessor, stop) as loaded:
+            gathered = steps.gather(plan, discovered)
+        loaded.result()
         layout.write_exceptions(folder, exceptions, keys)
         layout.copy_mappings(folder, plugins.packs, plan.frameworks)
         report(Progress("judge"))
@@ -242,6 +246,15 @@ def _task_states(gathered: _Gathered) -> dict[str, int]:
         "planned": len(gathered.plan.tasks),
         **{name: states[name] for name in ("done", "incomplete", "failed")},
     }
+
+
+@contextmanager
+def _loading(assessor: Assessor, stop: threading.Event) -> Iterator[Future[None]]:
+    """Wait for the mappings beside collecting, which ends early if they cannot be used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="mappings") as pool:
+        loaded = pool.submit(assessor.ready)
+        loaded.add_done_callback(lambda done: stop.set() if done.exception() else None)
+        yield loaded
 
 
 @contextmanager
