@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+
+from collector.model import Gap, Record, Text
+from collector.testing import PlainAsk, collect
 from collector_host import HostSource
 from collector_host.frames import read
 from collector_host.rows import Hide, Miss, Row
 from collector_host.sections import SECTIONS
 from collector_host.transport import Completed, LocalTransport
-
-from collector.model import Gap, Record, Text
-from collector.testing import PlainAsk, collect
 
 TREES = Path(__file__).with_name("trees")
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from collector_host.parse.packages import compare_debian
-from collector_host.parse.sources import apt_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from collector_host.parse.packages import compare_debian
+from collector_host.parse.sources import apt_settings
 
 Section = Callable[..., tuple]
 Tree = Callable[[Mapping[str, str | bytes]], Path]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collector_host.frames import read
 from hypothesis import given
 from hypothesis import strategies as st
+
+from collector_host.frames import read
 
 LINES = st.lists(
     st.one_of(
@@ -18,8 +19,6 @@ LINES = st.lists(
                 "F denied 0 0 0 - - 0 0 /etc/y",
                 "D ok /etc",
                 "C run id",
-            ]
-            + [
                 "X 0",
                 "X",
                 "!oops",

@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from collector_host.frames import read
 from collector_host.kinds import KINDS
 from collector_host.rows import Hide, Item, Miss, Row
 from collector_host.sections import SECTIONS, section_of
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 PATHS = {
     "os": ["/etc/os-release", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu/vulnerabilities/x"],
@@ -93,24 +94,18 @@ COMMANDS = {
 PROGRAMS = "sshd sudo auditd rsyslogd systemd-journald chronyd ntpd cron apparmor_parser nft dockerd aide"
 # Words that bring a parser beyond its first test.
 WORDS = st.sampled_from(
-    """a root ALL ALL=(ALL:ALL) NOPASSWD: = == : :: , ; # ## " ' \\ \\" ( ) { } [ ] ! @include @includedir /etc/sudoers.d
-    /etc/a * ** ? - -- -a -w -S -F -k always,exit x y 0 1 -1 65534 99999999999999999999 ٣ yes no Match User Include Port
-    auth required pam_unix.so pam_pwquality.so [default=die] minlen= minlen=9 include substack deb http://a [trusted=yes]
-    install blacklist /bin/false User_Alias A Defaults env_keep += $6$a x:0:0:: |uid=0(root) package: Package: Status: install
-    ok installed Version: 1~ -----BEGIN -----END CERTIFICATE----- -----BEGIN_CERTIFICATE----- * * * * * @daily Zz== ssh-rsa
-    AAAAB3NzaC1yc2E= ssh-ed25519 *.* @@host action( type="omfwd" ) if then stop $IncludeConfig [Unit] ExecStart= OnCalendar=
-    S 81ed 0 0 root root 0 0 /a cap_a=ep {"nftables":[{"rule":{"expr":[{"match":{"left":{}}}]}}]} *filter :INPUT -A INPUT -j
-    -m tcp --dport !""".split()
-    + [
-        " ",
-        "\t",
-        "\x00",
-        "\x1f",
-        "\u2028",
-        "é",
-        "\ufffd",
-        "-----BEGIN CERTIFICATE-----",
-        "-----END CERTIFICATE-----",
+    [
+        *"""a root ALL ALL=(ALL:ALL) NOPASSWD: = == : :: , ; # ## " ' \\ \\" ( ) { } [ ] ! @include @includedir
+        /etc/sudoers.d /etc/a * ** ? - -- -a -w -S -F -k always,exit x y 0 1 -1 65534 99999999999999999999 ٣ yes no
+        Match User Include Port auth required pam_unix.so pam_pwquality.so [default=die] minlen= minlen=9 include
+        substack deb http://a [trusted=yes] install blacklist /bin/false User_Alias A Defaults env_keep += $6$a
+        x:0:0:: |uid=0(root) package: Package: Status: install ok installed Version: 1~ -----BEGIN -----END
+        CERTIFICATE----- -----BEGIN_CERTIFICATE----- * * * * * @daily Zz== ssh-rsa AAAAB3NzaC1yc2E= ssh-ed25519 *.*
+        @@host action( type="omfwd" ) if then stop $IncludeConfig [Unit] ExecStart= OnCalendar= S 81ed 0 0 root root
+        0 0 /a cap_a=ep {"nftables":[{"rule":{"expr":[{"match":{"left":{}}}]}}]} *filter :INPUT -A INPUT -j -m tcp
+        --dport !""".split(),
+        *(" ", "\t", "\x00", "\x1f", "\u2028", "é", "\ufffd"),
+        *("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"),
     ]
 )
 LINE = st.one_of(

@@ -12,15 +12,19 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+
 from collector_host.frames import read
 from collector_host.sections import SECTIONS
 
 PROBE = (files("collector_host") / "probe.sh").read_text()
 LIMITS = ["1048576", "8388608"]
 ROOT = os.geteuid() == 0
-WRITERS = """rm mv cp tee touch mkdir rmdir chmod chown chgrp ln dd install truncate mktemp mkfifo mknod kill pkill
-killall shutdown reboot sync mount umount modprobe insmod rmmod useradd usermod passwd logger wall write systemd-run
-swapon swapoff ip6tables-restore iptables-restore setfacl chattr patch unlink shred split csplit xargs eval exec""".split()
+WRITERS = """
+rm mv cp tee touch mkdir rmdir chmod chown chgrp ln dd install truncate mktemp mkfifo mknod kill
+pkill killall shutdown reboot sync mount umount modprobe insmod rmmod useradd usermod passwd logger
+wall write systemd-run swapon swapoff ip6tables-restore iptables-restore setfacl chattr patch unlink
+shred split csplit xargs eval exec
+""".split()
 
 
 def run(section: str, root: Path | str = "", shell: tuple[str, ...] = ("sh",), *arguments: str) -> str:
@@ -211,7 +215,7 @@ def test_a_hundred_megabytes_in_one_line_cost_little(
 
 def test_a_pattern_of_an_include_stands_for_the_trees_files_only(tree: Callable[..., Path]) -> None:
     root = tree({"etc/sudoers": "@includedir /etc\n@includedir /usr/*\n"})
-    seen = {path for path in read(run("sudo", root)).files}
+    seen = set(read(run("sudo", root)).files)
     assert seen == {"/etc/sudoers"}
 
 

@@ -7,16 +7,17 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+from collector.model import Absent, CallFailed, Gap, Outcome, Record, Source, Task, Text
+from collector.testing import PlainAsk, check_run, check_source
 from collector_host import HostSource, collector_sources
 from collector_host.kinds import KINDS
 from collector_host.sections import SECTIONS, section_of
 from collector_host.transport import Completed
-
-from collector.model import Absent, CallFailed, Gap, Outcome, Record, Source, Task, Text
-from collector.testing import PlainAsk, check_run, check_source
 
 ROOT = os.geteuid() == 0
 FRAME = "P 1 banners 0\nF ok 81a4 0 0 root root 1 5 /etc/issue\n|{}\nZ\n"
@@ -274,7 +275,7 @@ def test_every_text_is_kept_but_the_one_of_public_authorities(ubuntu) -> None:
     for text in ubuntu.texts.values():
         spans = text.spans or ()
         assert all(0 <= span.start < span.end <= len(text.text) for span in spans)
-        assert all(left.end <= right.start for left, right in zip(spans, spans[1:], strict=False))
+        assert all(left.end <= right.start for left, right in pairwise(spans))
 
 
 def test_what_systems_accounts_say_of_themselves_names_no_person(ubuntu) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from collector_host.transport import LocalTransport, Transport
 
 LOCAL = LocalTransport()
@@ -33,7 +34,7 @@ def test_input_that_nobody_reads_is_no_error() -> None:
 
 def test_a_command_that_hangs_is_ended_with_its_children(spawned: Callable[[str], bool]) -> None:
     began = time.monotonic()
-    with pytest.raises(TimeoutError, match="0.5 seconds"):
+    with pytest.raises(TimeoutError, match=r"0\.5 seconds"):
         LOCAL.run(["sh", "-c", "sleep 61.25 & sleep 61.25"], b"", 0.5, 100)
     assert time.monotonic() - began < 3
     assert not spawned("sleep 61.25")

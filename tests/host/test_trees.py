@@ -104,7 +104,7 @@ RHEL = [
             "su_restricted": False,
             "nullok": False,
         },
-    ),  # fmt: skip  # noqa: E501
+    ),
     (
         "host_selinux",
         "selinux",
@@ -116,7 +116,7 @@ RHEL = [
             "config_mode": "enforcing",
             "boot_disabled": True,
         },
-    ),  # fmt: skip  # noqa: E501
+    ),
     ("host_mandatory_access", "mandatory-access", {"system": "selinux", "active": True, "enforcing": False}),
     ("host_crypto_policy", "crypto-policy", {"fips_enabled": True, "policy": "DEFAULT"}),
     (
