@@ -59,7 +59,9 @@ def test_a_line_of_content_stands_where_it_says(lines: list[str]) -> None:
 
 def test_what_says_more_of_a_file_stays() -> None:
     frames = read(
-        "F found 81a4 0 0 root root 1 2 /a\nF ok 81a4 0 0 root root 1 2 /a\n|x\nF found 81a4 0 0 root root 1 2 /a\n"
+        "F found 81a4 0 0 root root 1 2 /a\n"
+        "F ok 81a4 0 0 root root 1 2 /a\n|x\n"
+        "F found 81a4 0 0 root root 1 2 /a\n"
     )
     assert frames.file("/a").text == "x"
 

@@ -95,15 +95,19 @@ PROGRAMS = "sshd sudo auditd rsyslogd systemd-journald chronyd ntpd cron apparmo
 # Words that bring a parser beyond its first test.
 WORDS = st.sampled_from(
     [
-        *"""a root ALL ALL=(ALL:ALL) NOPASSWD: = == : :: , ; # ## " ' \\ \\" ( ) { } [ ] ! @include @includedir
-        /etc/sudoers.d /etc/a * ** ? - -- -a -w -S -F -k always,exit x y 0 1 -1 65534 99999999999999999999 ٣ yes no
-        Match User Include Port auth required pam_unix.so pam_pwquality.so [default=die] minlen= minlen=9 include
-        substack deb http://a [trusted=yes] install blacklist /bin/false User_Alias A Defaults env_keep += $6$a
-        x:0:0:: |uid=0(root) package: Package: Status: install ok installed Version: 1~ -----BEGIN -----END
-        CERTIFICATE----- -----BEGIN_CERTIFICATE----- * * * * * @daily Zz== ssh-rsa AAAAB3NzaC1yc2E= ssh-ed25519 *.*
-        @@host action( type="omfwd" ) if then stop $IncludeConfig [Unit] ExecStart= OnCalendar= S 81ed 0 0 root root
-        0 0 /a cap_a=ep {"nftables":[{"rule":{"expr":[{"match":{"left":{}}}]}}]} *filter :INPUT -A INPUT -j -m tcp
-        --dport !""".split(),
+        *"""
+        a root ALL ALL=(ALL:ALL) NOPASSWD: = == : :: , ; # ## " ' \\ \\" ( ) { } [ ] !
+        @include @includedir /etc/sudoers.d /etc/a * ** ? - -- -a -w -S -F -k always,exit x
+        y 0 1 -1 65534 99999999999999999999 ٣ yes no Match User Include Port auth required
+        pam_unix.so pam_pwquality.so [default=die] minlen= minlen=9 include substack deb
+        http://a [trusted=yes] install blacklist /bin/false User_Alias A Defaults env_keep
+        += $6$a x:0:0:: |uid=0(root) package: Package: Status: install ok installed Version:
+        1~ -----BEGIN -----END CERTIFICATE----- -----BEGIN_CERTIFICATE----- * * * * * @daily
+        Zz== ssh-rsa AAAAB3NzaC1yc2E= ssh-ed25519 *.* @@host action( type="omfwd" ) if then
+        stop $IncludeConfig [Unit] ExecStart= OnCalendar= S 81ed 0 0 root root 0 0 /a
+        cap_a=ep {"nftables":[{"rule":{"expr":[{"match":{"left":{}}}]}}]} *filter :INPUT -A
+        INPUT -j -m tcp --dport !
+        """.split(),
         *(" ", "\t", "\x00", "\x1f", "\u2028", "é", "\ufffd"),
         *("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"),
     ]
