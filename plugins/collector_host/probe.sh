@@ -129,6 +129,17 @@ read_files() {
       if (line ~ /^ExecStart[ \t]*=/) { sub(/^ExecStart[ \t]*=[ \t]*/, "", line); sub(/[ \t].*/, "", line); return "ExecStart=" line }
       return "\001"
     }
+    # Of a start script: which program it starts, and whether it starts one at all.
+    function script(line) {
+      if (line ~ /^[ \t]*#/) return "\001"
+      if (line ~ /^[ \t]*(DAEMON|DAEMON_BIN|PROG|EXEC|command|exec)=["\047]?\/[A-Za-z0-9._\/-]+["\047]?[ \t]*$/) {
+        gsub(/["\047 \t]/, "", line)
+        sub(/^[A-Za-z_]+=/, "", line)
+        return "program=" line
+      }
+      if (line ~ /(start-stop-daemon|start_daemon|^[ \t]*daemon[ \t]|supervisor=)/) return "starts"
+      return "\001"
+    }
     function docker_unit(line) {
       if (line ~ /^ExecStart[ \t]*=/) return (line ~ /tcp:\/\//) ? "ExecStart tcp" : "ExecStart"
       return "\001"
@@ -165,6 +176,7 @@ read_files() {
       if (FILTER == "keys") return public_key(line)
       if (FILTER == "boot") return boot(line)
       if (FILTER == "unit") return unit(line)
+      if (FILTER == "script") return script(line)
       if (FILTER == "docker") return docker_unit(line)
       if (FILTER == "sockets") return listening(line)
       if (FILTER == "certificate") return certificate(line)
@@ -849,7 +861,7 @@ services() {
     read_files unit "$@"
   done
   if [ ! "$ROOT/lib" -ef "$ROOT/usr/lib" ]; then in_folder unit /lib/systemd/system '*.service' '*.timer' '*.socket'; fi
-  in_folder look /etc/init.d '*'
+  in_folder script /etc/init.d '*'
   unit_links
   processes
 }

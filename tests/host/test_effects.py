@@ -410,3 +410,26 @@ def test_versions_are_ordered_as_dpkg_orders_them(left: str, right: str) -> None
     equal = subprocess.run(["dpkg", "--compare-versions", left, "eq", right], check=False).returncode == 0
     ours = compare_debian(left, right)
     assert (ours < 0, ours == 0) == (below, equal)
+
+
+SCRIPTS = [
+    ("a script that starts nothing leaves nothing running", "#!/bin/sh\nhwclock --systohc\n", (False, ())),
+    (
+        "a script whose program is named is judged by it",
+        "DAEMON=/usr/sbin/rpcd\nstart-stop-daemon --start\n",
+        (None, ("active",)),
+    ),
+    (
+        "a script that starts what it does not name is not known",
+        "start-stop-daemon -S -x $X\n",
+        (None, ("active",)),
+    ),
+]
+
+
+@pytest.mark.parametrize(("promise", "text", "expected"), SCRIPTS, ids=[case[0] for case in SCRIPTS])
+def test_scripts_of_init(promise: str, text: str, expected: tuple, tree: Tree, section: Section) -> None:
+    root = tree({"etc/init.d/thing": text})
+    (root / "etc/init.d/thing").chmod(0o755)
+    rows, _, _ = section("services", root)
+    assert [(row.data.get("active"), tuple(gap.column for gap in row.gaps)) for row in rows] == [expected]

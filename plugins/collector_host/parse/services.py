@@ -204,13 +204,33 @@ def _timer(unit: _Unit, boot: Boot, manager: _Manager) -> Row:
     return Row("host_timer", stem, data, gaps)
 
 
-def _scripts(frames: Frames, boot: Boot, known: set[str]) -> Iterator[Row]:
+def _script_activity(
+    file: File, frames: Frames, manager: _Manager
+) -> tuple[dict[str, Json], tuple[ColumnGap, ...]]:
+    """Whether a script's service runs: as OpenRC or systemd says, or as its program does."""
+    if "running" in frames.values("openrc"):
+        return {"active": file.name in frames.values("started")}, ()
+    if manager.running:
+        # systemd makes a unit of each script, and tells its state like any other's.
+        state = manager.shown.get(f"{file.name}.service", {}).get("ActiveState", "inactive")
+        return {"active": state in ("active", "reloading", "activating"), "active_state": state}, ()
+    paths = [line.text.partition("=")[2] for line in file.lines if line.text.startswith("program=")]
+    starts = bool(paths) or any(line.text == "starts" for line in file.lines)
+    if not starts and file.readable:
+        return {"active": False}, ()  # it does something once and leaves nothing running
+    if paths and manager.programs is not None and frames.root:
+        return {"active": any(_merged(path) in manager.programs for path in paths), "program": paths[-1]}, ()
+    why = "no service manager was asked, and what runs does not tell"
+    return {"program": paths[-1] if paths else None}, column_gaps(("active",), Outcome.UNSUPPORTED, why)
+
+
+def _scripts(frames: Frames, boot: Boot, manager: _Manager, known: set[str]) -> Iterator[Row]:
     """Scripts in /etc/init.d that no unit stands for."""
     openrc = "running" in frames.values("openrc") or bool(boot.openrc)
-    started = set(frames.values("started"))
     for file in frames.below("/etc/init.d"):
         if file.name in known or file.name in _NOT_SERVICES or file.kind != "regular" or not file.has(0o111):
             continue
+        activity, gaps = _script_activity(file, frames, manager)
         data: dict[str, Json] = {
             "name": file.name,
             "manager": "openrc" if openrc else "sysv",
@@ -219,13 +239,8 @@ def _scripts(frames: Frames, boot: Boot, known: set[str]) -> Iterator[Row]:
             "source": file.path,
             "drop_ins": [],
             "socket_activated": False,
+            **activity,
         }
-        gaps: tuple[ColumnGap, ...] = ()
-        if "running" in frames.values("openrc"):
-            data["active"] = file.name in started
-        else:
-            why = "no service manager tells whether a script's service runs"
-            gaps = column_gaps(("active",), Outcome.UNSUPPORTED, why)
         yield Row("host_service", f"{file.name}@{data['manager']}", data, gaps)
 
 
@@ -240,6 +255,6 @@ def services(frames: Frames) -> Iterator[Item]:
     for unit in _units(frames, ".timer", boot.aliases):
         yield _timer(unit, boot, manager)
     known |= {alias.removesuffix(".service") for alias in boot.aliases}
-    yield from _scripts(frames, boot, known)
+    yield from _scripts(frames, boot, manager, known)
     yield from unread(frames, "host_service")
     yield from unread(frames, "host_timer", lambda path: "systemd" in path)
