@@ -17,7 +17,6 @@ from collector.assess.populations import Population, Populations
 from collector.assess.rows import Loaded
 from collector.assess.tables import quoted
 from collector.canonical import dumps, loads
-from collector.model import Json
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -60,6 +59,30 @@ class Findings:
     batches: Iterator[list[Row]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A check's subjects: a SELECT of `_scope`, `_id`, `r` and `d`, and how many of each result.
+
+    The rows come in order, unless `sort` says that they have to be sorted.
+    """
+
+    rows: str
+    counts: tuple[int, ...]
+    sort: bool = False
+
+
+def _judged(bound: Bound, table: str, result: str, counts: tuple[int, ...]) -> _Judged:
+    """The subjects of one check of a scan. Details are made only where there is something to say."""
+    if not counts[_FAIL] and not counts[_UNKNOWN]:
+        return _Judged(f"SELECT _scope, _id, {result} AS r, '' AS d FROM {table}", counts)
+    detail = _detail(bound, result)
+    rows = (
+        f"SELECT v._scope, v._id, {result} AS r, {detail} AS d FROM {table} AS v "
+        f"JOIN t.{quoted(bound.kind)} AS t ON t.rowid = v.__row"
+    )
+    return _Judged(rows, counts, sort=True)
+
+
 class Judge:
     """Verdicts over one database.
 
@@ -91,7 +114,7 @@ class Judge:
         self._running = running
         self._skip = dict(skip)
         self._alone = alone
-        self._tables: dict[str, tuple[str, str, str]] = {}
+        self._judged: dict[str, _Judged] = {}
         connection.execute("CREATE SCHEMA IF NOT EXISTS v")
 
     def findings(self, checks: Sequence[Bound], apart: Callable[[str], bool]) -> Iterator[Findings]:
@@ -124,7 +147,7 @@ class Judge:
                 self._one_by_one(kind, group)
             for bound in all_of_kind:
                 if why := self._skip.get(bound.check.id):
-                    self._tables[bound.check.id] = self._blamed(kind, why)
+                    self._judged[bound.check.id] = self._blamed(kind, why)
 
     def _one_by_one(self, kind: str, group: Sequence[Bound]) -> None:
         for number, bound in enumerate(group):
@@ -135,24 +158,28 @@ class Judge:
         """Judge a kind's rows by a group of checks. Returns the error, "" if there was none."""
         if not group:
             return ""
-        columns = ", ".join(
-            f"{_verdict(bound)} AS __r{number}, {_detail(bound, f'__r{number}')} AS __d{number}"
-            for number, bound in enumerate(group)
-        )
+        columns = ", ".join(f"{_verdict(bound)} AS __r{number}" for number, bound in enumerate(group))
         self._running([bound.check.id for bound in group])
         error = self._run(
-            f"CREATE TABLE {table} AS SELECT _scope, _id, {columns} "
+            f"CREATE TABLE {table} AS SELECT rowid AS __row, _scope, _id, {columns} "
             f"FROM t.{quoted(kind)} ORDER BY _scope, _id"
         )
         if not error:
+            counts = self._counts(table, [f"__r{number}" for number in range(len(group))])
             for number, bound in enumerate(group):
-                self._tables[bound.check.id] = (table, f"__r{number}", f"__d{number}")
+                self._judged[bound.check.id] = _judged(bound, table, f"__r{number}", counts[number])
         return error
 
-    def _blamed(self, kind: str, why: str) -> tuple[str, str, str]:
+    def _counts(self, table: str, columns: Sequence[str]) -> list[tuple[int, ...]]:
+        """How many rows of each result there are, for each column of results."""
+        each = (f"count(*) FILTER ({column} = {code})" for column in columns for code in range(len(RESULTS)))
+        flat = self._connection.execute(f"SELECT {', '.join(each)} FROM {table}").fetchone() or ()
+        return [tuple(flat[at : at + len(RESULTS)]) for at in range(0, len(flat), len(RESULTS))]
+
+    def _blamed(self, kind: str, why: str) -> _Judged:
         """Every subject of a check that could not be run is unknown, with the error."""
-        source = f"(SELECT _scope, _id FROM t.{quoted(kind)} ORDER BY _scope, _id)"
-        return source, str(_UNKNOWN), _text(why[:_DETAIL])
+        source = f"SELECT _scope, _id, {_UNKNOWN} AS r, {_text(why[:_DETAIL])} AS d FROM t.{quoted(kind)}"
+        return _Judged(source, (0, 0, self._loaded.counts.get(kind, 0), 0), sort=True)
 
     def _query(self, bound: Bound) -> None:
         id_ = bound.check.id
@@ -167,7 +194,8 @@ class Judge:
             self._connection.execute(
                 f"INSERT INTO {table} VALUES ('{{}}', '', ?, ?)", [_UNKNOWN, self._skip[id_][:_DETAIL]]
             )
-        self._tables[id_] = (table, "__r", "__d")
+        (counts,) = self._counts(table, ["__r"])
+        self._judged[id_] = _Judged(f"SELECT _scope, _id, __r AS r, __d AS d FROM {table}", counts)
 
     def _tainted(self, bound: Bound) -> bool:
         """Whether anything that a query reads was not seen."""
@@ -194,38 +222,28 @@ class Judge:
         return ""
 
     def _findings(self, bound: Bound, apart: bool) -> Findings:
-        rows, parameters = self._rows(bound)
-        counted = self._connection.execute(
-            f"SELECT r, count(*) FROM {rows} GROUP BY r", parameters
-        ).fetchall()
-        counts = dict(counted)
+        judged = self._judged.get(bound.check.id, _Judged("", (0, 0, 0, 0)))
+        unseen = list(self._unseen(bound))
+        counts = list(judged.counts)
+        for _, _, code, _ in unseen:
+            counts[code] += 1
+        found = (counts[_PASS], counts[_FAIL], counts[_UNKNOWN], counts[_NOT_APPLICABLE])
+        if not any(found):
+            return Findings(bound, found, iter(()))
+        rows = f"SELECT *, {_text(bound.kind)} AS k FROM ({judged.rows})" if any(judged.counts) else ""
+        values = "VALUES " + ", ".join(["(?, '', ?, ?, ?)"] * len(unseen)) if unseen else ""
         before, after = _line(bound)
         wanted = f"{before} || {after}"
         if apart:
             of_failure = f"CASE r WHEN {_FAIL} THEN _scope END, CASE r WHEN {_FAIL} THEN _id END"
             wanted = f"{before}, {after}, r, {of_failure}"
-        order = " ORDER BY _scope, _id, k, d" if parameters else ""
-        cursor = self._connection.execute(f"SELECT {wanted} FROM {rows}{order}", parameters)
-        found = tuple(counts.get(code, 0) for code in range(len(RESULTS)))
-        return Findings(
-            bound, (found[0], found[1], found[2], found[3]), iter(lambda: cursor.fetchmany(_FETCH), [])
+        order = "ORDER BY _scope, _id, k, d" if unseen or judged.sort else ""
+        cursor = self._connection.execute(
+            f"SELECT {wanted} FROM ({' UNION ALL '.join(filter(None, (rows, values)))}) "
+            f"AS found(_scope, _id, r, d, k) {order}",
+            [value for kind, scope, code, why in unseen for value in (scope, code, why, kind)],
         )
-
-    def _rows(self, bound: Bound) -> tuple[str, list[Json]]:
-        """A check's findings as a subquery: of subjects, already in order, and of populations."""
-        if bound.unsupported:
-            rows = "(SELECT '' AS _scope, '' AS _id, 0 AS r, '' AS d, '' AS k LIMIT 0)"
-        else:
-            table, result, detail = self._tables[bound.check.id]
-            rows = (
-                f"(SELECT _scope, _id, {result} AS r, {detail} AS d, {_text(bound.kind)} AS k FROM {table})"
-            )
-        unseen = list(self._unseen(bound))
-        if not unseen:
-            return rows, []
-        values = ", ".join("(?, '', ?, ?, ?)" for _ in unseen)
-        parameters = [value for kind, scope, code, why in unseen for value in (scope, code, why, kind)]
-        return f"(SELECT * FROM {rows} UNION ALL VALUES {values})", parameters
+        return Findings(bound, found, iter(lambda: cursor.fetchmany(_FETCH), []))
 
     def _unseen(self, bound: Bound) -> Iterator[tuple[str, str, int, str]]:
         """Findings about populations: kind, scope, result and detail."""
