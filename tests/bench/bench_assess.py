@@ -107,9 +107,7 @@ def make(folder: Path, records: int) -> None:
     for part in ("segments", "derived", "mappings/bench/checks", "mappings/bench/objectives"):
         (folder / part).mkdir(parents=True)
     names = [f"bench_kind{n}" for n in range(KINDS)]
-    due = [
-        {"kind": names[n], "op": f"bench:list{n}", "params": {}, "call": CALLS[n]} for n in range(KINDS)
-    ]
+    due = [{"kind": names[n], "op": f"bench:list{n}", "params": {}, "call": CALLS[n]} for n in range(KINDS)]
     task = {"id": "0" * 16, "source": "bench", "scope": SCOPE, "principal": "", "kinds": names, "due": due}
     plan = {
         "format": 1,
