@@ -56,7 +56,7 @@ MOMENTS = st.builds(
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers(-(2**63) - 1, 2**64 - 1)
+    | st.integers(-(2**63), 2**64 - 1)
     | st.sampled_from([2**63 - 1, 2**63, -(2**63), 0, 1, 1.5, -0.0, 1e308, 5e-324])
     | st.floats(allow_nan=False, allow_infinity=False)
     | TEXT
@@ -158,7 +158,7 @@ def test_what_does_not_fit_would_be_refused_or_bent(table: Table, type_: str, va
     assume(not fits(type_)(value))
     try:
         loaded = table.loaded(type_, value)
-    except duckdb.Error:
+    except (duckdb.Error, UnicodeDecodeError):  # the latter where its message cuts a character in two
         return
     if type_ in ("DATE", "TIMESTAMP"):
         return  # DuckDB reads more spellings of a day than the one that is agreed
