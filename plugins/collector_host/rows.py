@@ -33,7 +33,6 @@ _LAST_DAY = (date(9999, 12, 31) - _EPOCH).days
 _LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z, the last moment that a TIMESTAMP's text can say
 _BIGGEST = 2**63
 _SYSTEM_UIDS = 1000  # processes of people must not pass for a system's daemon by their name
-_SHOWN = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +172,3 @@ def running(frames: Frames, *names: str) -> bool | None:
         if name in {known[:15] for known in names} and (integer(uid) or 0) < _SYSTEM_UIDS:
             return True
     return False
-
-
-def shown(text: str) -> str:
-    """A stretch of a line, short enough for a message."""
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

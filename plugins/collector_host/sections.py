@@ -74,7 +74,7 @@ SECTIONS: dict[str, Section] = {
     "ports": Section("ports.ports", ("/proc/*/fd", "/proc/*/exe"), (), (_READ, "CAP_SYS_PTRACE")),
     "services": Section("services.services", ("/proc/*/exe",), (), (_READ, "CAP_SYS_PTRACE")),
     "packages": _open("packages.packages"),
-    "updates": _open("packages.updates"),
+    "updates": _open("updates.updates"),
     "update-policy": _open("sources.update_policy"),
     "containers": Section("tools.containers", ("/etc/docker", "/var/lib/docker", "/var/lib/containers")),
     "protection": Section("tools.protection", ("/etc/aide", "/var/lib/aide", "/var/spool/cron")),

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector_host.parse.packages import compare_debian
 from collector_host.parse.sources import apt_settings
+from collector_host.parse.updates import compare_debian
 
 Section = Callable[..., tuple]
 Tree = Callable[[Mapping[str, str | bytes]], Path]

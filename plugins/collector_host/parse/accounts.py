@@ -173,26 +173,18 @@ def accounts(frames: Frames) -> Iterator[Item]:
 
 
 def _user_rows(known: _Accounts) -> Iterator[Item]:
-    frames = known.frames
-    shadow = frames.file("/etc/shadow")
     uids = Counter(user.uid for user in known.users)
     names = Counter(user.name for user in known.users)
     group_names = {group.gid: group.name for group in reversed(known.groups)}
-    listed = {line.text.strip() for line in frames.file("/etc/shells").lines}
-    first_uid = _first_uid(frames)
+    listed = {line.text.strip() for line in known.frames.file("/etc/shells").lines}
+    first_uid = _first_uid(known.frames)
     for user in known.users:
-        gaps: tuple[ColumnGap, ...] = ()
-        entry = known.by_name.get(user.name)
-        status = _status(entry.password) if entry and user.password == "shadow" else _status(user.password)  # noqa: S105
-        if user.password == "shadow" and shadow.unknown:  # noqa: S105 - the word for "see /etc/shadow"
-            columns = ("password_status", "expires_on", *(("can_log_in",) if user.login_shell else ()))
-            gaps = column_gaps(columns, *cannot_read(frames, shadow))
-            status = ""
+        system = 0 < user.uid < first_uid or user.uid == _NOBODY
         primary = group_names.get(user.gid)
         others = [
             group.name for group in known.groups if user.name in group.members and group.name != primary
         ]
-        system = 0 < user.uid < first_uid or user.uid == _NOBODY
+        password, gaps = _password_columns(known, user)
         data: dict[str, Json] = {
             "username": user.name,
             "uid": user.uid,
@@ -204,19 +196,34 @@ def _user_rows(known: _Accounts) -> Iterator[Item]:
             "system": system,
             "login_shell": user.login_shell,
             "shell_listed": (user.shell or "/bin/sh") in listed,
-            "password_status": status or None,
-            "password_in_passwd": user.password != "shadow" and _status(user.password) != "locked",  # noqa: S105
-            "expires_on": day(entry.numbers[5]) if entry else None,
-            "can_log_in": user.login_shell and (status in ("set", "empty") if status else None),
             "duplicate_uid": uids[user.uid] > 1,
             "duplicate_name": names[user.name] > 1,
             "group_exists": primary is not None,
             "line": user.line.number,
+            **password,
         }
-        yield Row(
-            "host_user", user.name if names[user.name] == 1 else f"{user.name}#{user.line.number}", data, gaps
-        )
+        key = user.name if names[user.name] == 1 else f"{user.name}#{user.line.number}"
+        yield Row("host_user", key, data, gaps)
         yield from hide_gecos(user)
+
+
+def _password_columns(known: _Accounts, user: User) -> tuple[dict[str, Json], tuple[ColumnGap, ...]]:
+    """What is known of a user's password, from passwd itself or from shadow, where passwd says so."""
+    shadow, entry = known.frames.file("/etc/shadow"), known.by_name.get(user.name)
+    elsewhere = user.password == "shadow"  # noqa: S105 - the probe's word for "see /etc/shadow"
+    status = _status(entry.password if entry and elsewhere else user.password)
+    gaps: tuple[ColumnGap, ...] = ()
+    if elsewhere and shadow.unknown:
+        columns = ("password_status", "expires_on", *(("can_log_in",) if user.login_shell else ()))
+        gaps = column_gaps(columns, *cannot_read(known.frames, shadow))
+        status = ""
+    data: dict[str, Json] = {
+        "password_status": status or None,
+        "password_in_passwd": not elsewhere and _status(user.password) != "locked",
+        "expires_on": day(entry.numbers[5]) if entry else None,
+        "can_log_in": user.login_shell and (status in ("set", "empty") if status else None),
+    }
+    return data, gaps
 
 
 def hide_gecos(user: User) -> Iterator[Hide]:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from collector.model import Json, Outcome
+from collector.model import ColumnGap, Json, Outcome
 
 from ..frames import File, Frames, Line
 from ..rows import Hide, Item, Miss, Row, cannot_read, column_gaps, integer, malformed
@@ -51,13 +51,11 @@ def _home(frames: Frames, user: User) -> Row:
     if home is None:
         why = "its home is not an absolute path, or holds white space"
         return Row("host_home", user.name, data, column_gaps(("exists", "mode"), Outcome.UNSUPPORTED, why))
-    data["exists"] = home.exists
     if not home.exists:
         gaps = column_gaps(_ALL, *cannot_read(frames, home)) if home.unknown else ()
-        if home.unknown:
-            del data["exists"]
-        return Row("host_home", user.name, data, gaps)
+        return Row("host_home", user.name, data if home.unknown else data | {"exists": False}, gaps)
     data |= {
+        "exists": True,
         "mode": home.mode,
         "owner_uid": home.uid,
         "owned_by_user": home.uid == user.uid,
@@ -72,28 +70,35 @@ def _home(frames: Frames, user: User) -> Row:
     if listed is not None and listed.status == "budget":
         why = f"{user.home}: more files than are looked at in one folder"
         return Row("host_home", user.name, data, column_gaps(_INSIDE, Outcome.BUDGET, why))
+    inside, gaps = _inside(frames, user)
+    return Row("host_home", user.name, data | inside, gaps)
+
+
+def _inside(frames: Frames, user: User) -> tuple[dict[str, Json], tuple[ColumnGap, ...]]:
+    """What a home holds that matters, and what of it could not be looked at."""
     dots = [file for file in frames.below(user.home) if file.name.startswith(".")]
     ssh = next((file for file in dots if file.name == ".ssh"), None)
-    private = [file for file in frames.below(f"{user.home}/.ssh") if file.lines]
-    gaps = ()
+    keys_there = frames.below(f"{user.home}/.ssh")
+    private = [file for file in keys_there if file.lines]
+    gaps: tuple[ColumnGap, ...] = ()
     closed = frames.folders.get(f"{user.home}/.ssh")
-    if closed is not None and closed.status != "ok" and closed.status != "missing":
-        why = f"needs root to look into {user.home}/.ssh"
-        gaps = column_gaps(("private_keys", "unencrypted_private_keys"), Outcome.DENIED, why)
-    denied = [file for file in frames.below(f"{user.home}/.ssh") if file.unknown]
-    if denied:
-        gaps = column_gaps(("private_keys", "unencrypted_private_keys"), *cannot_read(frames, denied[0]))
-    data |= {
+    if closed is not None and closed.status not in ("ok", "missing"):
+        gaps = column_gaps(_KEYS, Outcome.DENIED, f"needs root to look into {user.home}/.ssh")
+    for file in keys_there:
+        if file.unknown:
+            gaps = column_gaps(_KEYS, *cannot_read(frames, file))
+    data: dict[str, Json] = {
         "risky_files": [file.name for file in dots if file.name in _RISKY],
         "open_dot_files": [file.name for file in dots if file.kind == "regular" and file.has(_WRITABLE)],
         "ssh_mode": ssh.mode if ssh else None,
         "private_keys": [file.name for file in private],
         "unencrypted_private_keys": [file.name for file in private if file.lines[0].text == "unencrypted"],
     }
-    return Row("host_home", user.name, data, gaps)
+    return data, gaps
 
 
-_INSIDE = ("risky_files", "open_dot_files", "ssh_mode", "private_keys", "unencrypted_private_keys")
+_KEYS = ("private_keys", "unencrypted_private_keys")
+_INSIDE = ("risky_files", "open_dot_files", "ssh_mode", *_KEYS)
 _ALL = (
     "exists",
     "mode",
