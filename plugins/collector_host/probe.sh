@@ -780,20 +780,37 @@ walk() {
       -o ! -type l \( -perm -4000 -o -perm -2000 -o -perm -0002 -o $owners \) \
       -exec stat -c 'S %f %u %g %U %G %Y %s %n' -- {} + -name "" \
       -o -type f \( -perm -0100 -o -perm -0010 -o -perm -0001 \) -exec $capable -- {} + |
-      awk -v "max=$entries" '/^\|/ && max < ++n { if (n == max + 1) print "K budget walk"; next } { print }'
+      awk -v "max=$entries" '/^\|/ && max < ++n { if (n == max + 1) print "K budget walk"; next } { print }' |
+      in_tree
   )
   set +f
   printf '%s\n' "$out"
   if [ -d "$ROOT/var/lib/dpkg/info" ]; then
     # Packages list /bin/su where folders were merged into /usr, so both spellings are looked up.
-    printf '%s\n' "$out" | ROOT="$ROOT" awk '
+    printf '%s\n' "$out" | awk '
       /^\|S 8[4-9a-f][0-9a-f][0-9a-f] / {
         sub(/^\|S [0-9a-f]+ [0-9]+ [0-9]+ [^ ]+ [^ ]+ -?[0-9]+ [0-9]+ /, "")
-        path = substr($0, length(ENVIRON["ROOT"]) + 1)
+        path = $0
         print path
         if (path ~ /^\/usr\//) print substr(path, 5)
       }' | { grep -hxF -f - -- "$ROOT"/var/lib/dpkg/info/*.list 2>/dev/null || true; } | lines_of packaged
   fi
+}
+
+# Paths of a walk as they are within the tree that is looked at.
+in_tree() {
+  ROOT="$ROOT" awk '
+    BEGIN { root = ENVIRON["ROOT"]; size = length(root) }
+    size && /^\|S / {
+      head = $0
+      sub(/^\|S [0-9a-f]+ [0-9]+ [0-9]+ [^ ]+ [^ ]+ -?[0-9]+ [0-9]+ /, "", head)
+      head = substr($0, 1, length($0) - length(head))
+      path = substr($0, length(head) + size + 1)
+      print head (path == "" ? "/" : path)
+      next
+    }
+    size && substr($0, 1, size + 1) == "|" root { print "|" substr($0, size + 2); next }
+    { print }'
 }
 
 # The numbers of all accounts or groups as tests for find.
@@ -815,7 +832,7 @@ logs() {
   fi
   command_frame logs find "$ROOT/var/log" -xdev \
     -name "*$NL*" -prune -exec printf 'N\n' \; \
-    -o -type f -exec stat -c 'S %f %u %g %U %G %Y %s %n' -- {} +
+    -o -type f -exec stat -c 'S %f %u %g %U %G %Y %s %n' -- {} + | in_tree
 }
 
 firewall() {
