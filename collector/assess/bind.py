@@ -198,7 +198,7 @@ def _describe(connection: DuckDBPyConnection, text: str) -> tuple[dict[str, str]
 
     try:
         rows: Sequence[tuple[str, ...]] = connection.execute(f"DESCRIBE {text}").fetchall()
-    except duckdb.Error as error:
+    except (duckdb.Error, UnicodeDecodeError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         return {}, " ".join(lines[:2]) if len(lines) > 1 and "andidate" in lines[1] else lines[0]
     return {row[0]: row[1] for row in rows}, ""

@@ -215,7 +215,7 @@ class Judge:
             self._connection.execute(sql)
         except duckdb.InterruptException:
             return f"the check took more than {self._seconds:g} s and was ended"
-        except duckdb.Error as error:
+        except (duckdb.Error, UnicodeDecodeError) as error:  # a message may be cut inside a character
             return f"the check failed: {str(error).splitlines()[0]}"
         finally:
             timer.cancel()

@@ -74,7 +74,7 @@ def query(folder: Path, sql: str) -> Answer:
                 raise CollectorError("the query asks nothing; it must be a SELECT")
             columns = [each[0] for each in cursor.description]
             rows = [list(map(_plain, row)) for row in cursor.fetchmany(_ROWS)]
-        except duckdb.Error as error:
+        except (duckdb.Error, UnicodeDecodeError) as error:
             raise CollectorError(" ".join(str(error).split())) from None
         connection.close()
     return Answer(columns, iter(rows))

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "RunResult", "Threshold", "make_plan", "run", "threshold"]
 
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run is: the step, and for `collect` how many tasks of how many are done."""
