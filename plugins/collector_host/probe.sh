@@ -776,7 +776,9 @@ walk() {
   set -f
   out=$(
     command_frame walk $limited find "$@" -xdev \
-      -name "*$NL*" -prune -exec printf 'N\n' \; \
+      -path "*$NL*" \( ! -type l \( -perm -4000 -o -perm -2000 -o -perm -0002 -o $owners \) \
+      -o -type f \( -perm -0100 -o -perm -0010 -o -perm -0001 \) \) -exec printf 'N\n' \; \
+      -o -path "*$NL*" \
       -o ! -type l \( -perm -4000 -o -perm -2000 -o -perm -0002 -o $owners \) \
       -exec stat -c 'S %f %u %g %U %G %Y %s %n' -- {} + -name "" \
       -o -type f \( -perm -0100 -o -perm -0010 -o -perm -0001 \) -exec $capable -- {} + |
@@ -831,7 +833,8 @@ logs() {
     return 0
   fi
   command_frame logs find "$ROOT/var/log" -xdev \
-    -name "*$NL*" -prune -exec printf 'N\n' \; \
+    -path "*$NL*" -type f -exec printf 'N\n' \; \
+    -o -path "*$NL*" \
     -o -type f -exec stat -c 'S %f %u %g %U %G %Y %s %n' -- {} + | in_tree
 }
 

@@ -196,6 +196,9 @@ def test_a_file_name_with_a_line_break_is_told_and_forges_nothing(
     forged = root / "tmp" / "x\nS 89ed 0 0 root root 0 0 " / "bin" / "forged"
     forged.parent.mkdir(parents=True)
     forged.write_text("")
+    _, misses, _ = section("walk", root)
+    assert [miss for miss in misses if "line break" in miss.detail] == []
+    forged.chmod(0o4777)
     rows, misses, _ = section("walk", root)
     assert [row for row in rows if "forged" in row.id] == []
     assert len({miss.kind for miss in misses if "line break" in miss.detail}) == 4

@@ -170,7 +170,7 @@ def walk(frames: Frames) -> Iterator[Item]:
                 yield Miss(
                     kind,
                     Outcome.MALFORMED,
-                    "a path with a line break in a name was passed over, with what is below it",
+                    "a file was passed over: its path holds a line break",
                 )
         elif line.text.strip():
             yield _capability(line) or malformed("host_file_capability", "walk", line, "no getcap line")
