@@ -16,12 +16,37 @@ if TYPE_CHECKING:
 
 __all__ = ["execute", "main"]
 
+_LAST_WAIT = 1.0  # seconds that a thread gets to end by itself
+_BUG = 70  # EX_SOFTWARE of sysexits.h
 _INTERRUPTED = 130  # 128 and the number of SIGINT, as shells report it
 
 
 def main() -> None:
     """Run the command that the arguments name, and exit."""
-    sys.exit(execute(sys.argv[1:]))
+    try:
+        code = execute(sys.argv[1:])
+    except Exception:  # noqa: BLE001 - a bug: its traceback, and a code that says nothing about evidence
+        import traceback
+
+        traceback.print_exc()
+        code = _BUG
+    _leave(code)
+
+
+def _leave(code: int) -> None:
+    """Exit, also past a plugin's call that ignores its time-out: its thread would be waited for, for ever."""
+    import threading
+
+    others = [
+        each for each in threading.enumerate() if each is not threading.main_thread() and not each.daemon
+    ]
+    for thread in others:
+        thread.join(_LAST_WAIT)
+    if any(thread.is_alive() for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def execute(arguments: Sequence[str]) -> int:

@@ -188,8 +188,10 @@ class _Steps:
         """Collect, and compute the derived kinds."""
         layout.write_plan(self.folder, plan, self.plugins, self.keys)
         done = _Counter(self.report, len(plan.tasks))
+        parts = self.folder.parent / "parts"
+        parts.mkdir()  # apart from the bundle: a worker that was given up may still write there
         settings = Settings(
-            folder=self.folder,
+            folder=parts,
             secret_key=self.config.secret_key,
             workers=self.config.workers,
             limits=Limits(call_timeout=self.config.call_timeout),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -146,3 +147,26 @@ def _inner(path: Path) -> Iterator[bytes]:
             for name in archive.namelist():
                 data = archive.read(name)
                 yield gzip.decompress(data) if name.endswith(".gz") else data
+
+
+def test_a_call_that_never_comes_back_does_not_hold_up_the_run(machine: Any) -> None:
+    here = Path(__file__).parent / "hanging"
+    site = machine.home / "site"
+    info = site / "collector_hanging-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: collector-hanging\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[evidence_collector]\nhanging = collector_hanging\n")
+    shutil.copy(here / "collector_hanging.py", site)
+    machine.configure('use = "hanging"', more='call_timeout = "1s"\nrun_timeout = "2s"')
+    environ = {**machine.environ, "PYTHONPATH": str(site)}
+    done = subprocess.run(
+        machine.command("run", "--output", "json"),
+        cwd=machine.home,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert json.loads(done.stdout)["tasks"]["failed"] == 1
