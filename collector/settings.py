@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.model import Json, Option
-from collector.toml import Table, nearest, parse_duration, printable, quoted
+from collector.toml import Table, nearest, parse_duration, quoted, shown_path
 
 __all__ = ["Place", "read_options"]
 
@@ -62,20 +62,20 @@ class Place:
         """What a secret's file holds, without the line end. Raises ValueError if it cannot be read."""
         path = Path(self.path(self.text(file)))
         if not path.is_file():
-            raise ValueError(f"{printable(str(path))}: no such file")
+            raise ValueError(f"{shown_path(path)}: no such file")
         try:
             with path.open("rb") as opened:
                 data = opened.read(_MAX_SECRET + 1)
         except OSError as error:
-            raise ValueError(f"{printable(str(path))}: cannot be read: {error.strerror}") from None
+            raise ValueError(f"{shown_path(path)}: cannot be read: {error.strerror}") from None
         if not data.strip() or len(data) > _MAX_SECRET:
             raise ValueError(
-                f"{printable(str(path))}: must be a file of 1 to {_MAX_SECRET} bytes that are not blank"
+                f"{shown_path(path)}: must be a file of 1 to {_MAX_SECRET} bytes that are not blank"
             )
         try:
             return data.decode().rstrip("\r\n")
         except UnicodeDecodeError:
-            raise ValueError(f"{printable(str(path))}: not UTF-8") from None
+            raise ValueError(f"{shown_path(path)}: not UTF-8") from None
 
 
 def read_options(

@@ -112,10 +112,11 @@ class Document:
 
     def where(self, *keys: str | int) -> str:
         """`file:line` of a key path."""
-        return f"{_shown_path(self.path)}:{self.line(*keys)}"
+        return f"{shown_path(self.path)}:{self.line(*keys)}"
 
 
-def _shown_path(path: Path) -> str:
+def shown_path(path: Path) -> str:
+    """A path that is safe in a line of its own, whole: where something is must not be cut."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(path))
 
 
@@ -130,12 +131,12 @@ def read(path: Path, error: type[CollectorError] = ConfigError, limit: int = MAX
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise error(f"{_shown_path(path)}: not a regular file")
+                raise error(f"{shown_path(path)}: not a regular file")
             data = file.read(limit + 1)
     except OSError as problem:
-        raise error(f"{_shown_path(path)}: cannot be read: {problem.strerror}") from None
+        raise error(f"{shown_path(path)}: cannot be read: {problem.strerror}") from None
     except ValueError:  # a NUL in the path
-        raise error(f"{_shown_path(path)}: no path of a file") from None
+        raise error(f"{shown_path(path)}: no path of a file") from None
     return parse(data, path, error, limit)
 
 
@@ -147,7 +148,7 @@ def parse(
     Raises:
         error: as `read` does.
     """
-    shown = _shown_path(path)
+    shown = shown_path(path)
     if len(data) > limit:
         raise error(f"{shown}: larger than {limit} bytes")
     try:

@@ -94,7 +94,7 @@ def is_random(text: str, length: int = _RANDOM_LENGTH) -> bool:
     if min(classes.count(0), classes.count(1), classes.count(2)) < 2:
         return False
     turns = sum(one != two for one, two in pairwise(classes)) / (len(text) - 1)
-    return turns >= _MIN_TURNS and _entropy(text) >= min(_MIN_ENTROPY, math.log2(len(text)) * 0.85)
+    return turns >= _MIN_TURNS and _entropy(text) >= min(_MIN_ENTROPY, math.log2(len(text)) * 0.75)
 
 
 def _harmless_word(word: str) -> bool:

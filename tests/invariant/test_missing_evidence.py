@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.xdist_group("invariant")  # one recorded world is enough
+
 CODES = ("TimeoutError", "ConnectionError", "made-to-fail")
 PARTS = 8
 TAIL = ("partial", "stale", "manual", "no_evidence")

@@ -109,5 +109,5 @@ def planted() -> Mapping[str, tuple[str, str]]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    made: Mapping[str, tuple[str, str]] = module.planted()
+    made: Mapping[str, tuple[str, str]] = module.PLANTED
     return made
