@@ -1,5 +1,7 @@
 import os
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -119,12 +121,33 @@ def test_reading_ends_when_its_time_is_up(place):
         late.files("policies")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read_is_denied(place):
-    (place / "policies" / "a.md").chmod(0)
-    (place / "policies" / "people").chmod(0)
+@pytest.fixture
+def nobody():
+    """The rights of somebody who is not root, while the test lasts."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
     try:
-        assert refused(opened(place).read, "policies/a.md", 10).code == "denied"
-        assert Entry("policies/people", "denied") in opened(place).files("policies")
+        yield
     finally:
-        (place / "policies" / "people").chmod(0o700)
+        os.seteuid(0)
+
+
+@pytest.fixture
+def closed():
+    """A folder that everybody reaches, with a file and a folder that nobody may read."""
+    with tempfile.TemporaryDirectory(prefix="program-") as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        (folder / "policies" / "people").mkdir(parents=True)
+        (folder / "policies" / "a.md").write_text("text")
+        (folder / "policies" / "a.md").chmod(0)
+        (folder / "policies" / "people").chmod(0)
+        yield folder
+        (folder / "policies" / "people").chmod(0o700)
+
+
+def test_what_may_not_be_read_is_denied(closed, nobody):
+    assert refused(opened(closed).read, "policies/a.md", 10).code == "denied"
+    assert Entry("policies/people", "denied") in opened(closed).files("policies")
