@@ -16,6 +16,7 @@ from collector.model import Json, Outcome
 
 __all__ = ["GapLine", "Population", "Populations", "compute", "overlap"]
 
+_NO_KIND: Mapping[str, Json] = {"operations": ()}
 _MAX_SHOWN = 5  # gaps that a population's detail names; the rest are counted
 
 
@@ -106,6 +107,11 @@ def compute(
     for task in plan["tasks"]:
         for kind in task["kinds"]:
             scopes[kind][dumps(task["scope"])] = task["scope"]
+        owed = {due["kind"] for due in task["due"]}
+        for kind in task["kinds"]:
+            if kind not in owed and any(each["lists"] for each in kinds.get(kind, _NO_KIND)["operations"]):
+                why = "the plan says no list call that would show all of it"
+                holes[kind].append(GapLine(kind, task["scope"], Outcome.FAILED.value, why))
         for due in task["due"]:
             if hole := _unanswered(task, due, calls):
                 holes[due["kind"]].append(hole)
