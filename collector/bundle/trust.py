@@ -1,12 +1,19 @@
 """Whose signatures count: the trust file, and the key pair that `init` makes.
 
+    signers = 2                       # optional: how many of the keys below must have signed; 1 if left out
+    stamps = 1                        # optional: how many of the authorities must have stamped; 0 if left out
+
     [[key]]
     name = "acme audit host"
-    purpose = "bundle"                # what it may sign; this is the only purpose so far
+    purpose = "bundle"                # "bundle": the agent's; "witness": somebody's who signs beside it
     file = "key.pub.pem"              # relative to the trust file; or key = the PEM itself in three quotes
     from = 2026-01-01T00:00:00Z       # optional
     until = 2028-01-01T00:00:00Z      # optional
     revoked = { at = 2027-03-01T00:00:00Z, reason = "host sold" }   # optional
+
+    [[authority]]                     # optional: whose time stamps count
+    name = "acme time"
+    file = "acme-time.pem"            # its root certificates, intermediate ones too if need be
 
 A key inside a bundle is no reason to trust it: only what stands in this file is.
 """
@@ -14,6 +21,7 @@ A key inside a bundle is no reason to trust it: only what stands in this file is
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,9 +30,11 @@ from pathlib import Path
 from collector.bundle.identity import PublicKey
 from collector.canonical import dumps
 from collector.model import ConfigError
-from collector.toml import Table, read
+from collector.toml import Document, Table, read, shown_path
 
 __all__ = [
+    "PURPOSES",
+    "Authority",
     "Revocation",
     "Trust",
     "TrustedKey",
@@ -32,11 +42,14 @@ __all__ = [
     "load_trust",
     "public_path",
     "trust_entry",
+    "trust_in",
     "trust_of_key",
 ]
 
-_PURPOSES = ("bundle",)
+PURPOSES = ("bundle", "witness")
 _MAX_PEM = 10_000
+_MAX_CERTIFICATES = 256 * 2**10  # a root and its intermediates are a twentieth of it
+_MOST = 8  # signatures or stamps: an envelope holds no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +71,66 @@ class TrustedKey:
     valid_until: datetime | None = None
     revoked: Revocation | None = None
 
-    def refusal(self, signed_at: datetime) -> str:
+    def refusal(self, signed_at: datetime, stamped_at: datetime | None = None) -> str:
         """Why a good signature of this moment does not count, or "" if it does.
 
-        A revoked key never counts: whoever has it can also choose the moment that he writes down.
+        A revoked key counts for what was stamped before, and for nothing else: whoever has the key can
+        choose the moment that he writes down, but not the one that an authority does. For the same
+        reason the key's time is held against the stamp's moment wherever there is one.
+
+        Args:
+            signed_at: when it was signed, by the signer's own word.
+            stamped_at: by when it was signed, as an authority's verified stamp says; None without one.
         """
-        if self.revoked:
-            when = self.revoked.at.strftime("%Y-%m-%d")
-            return f"the key is revoked since {when}: {self.revoked.reason}"
-        if self.valid_from and signed_at < self.valid_from:
-            return f"signed before {self.valid_from:%Y-%m-%d %H:%M} UTC, from when the key is trusted"
-        if self.valid_until and signed_at > self.valid_until:
-            return f"signed after {self.valid_until:%Y-%m-%d %H:%M} UTC, until when the key is trusted"
+        if self.revoked and not (stamped_at and stamped_at < self.revoked.at):
+            unproven = ", and no stamp proves an earlier signature" if stamped_at is None else ""
+            return f"the key is revoked since {_shown(self.revoked.at)}: {self.revoked.reason}{unproven}"
+        word, moment = ("stamped", stamped_at) if stamped_at else ("signed", signed_at)
+        if self.valid_from and moment < self.valid_from:
+            return f"{word} before {_shown(self.valid_from)}, from when the key is trusted"
+        if self.valid_until and moment > self.valid_until:
+            return f"{word} after {_shown(self.valid_until)}, until when the key is trusted"
         return ""
 
 
 @dataclass(frozen=True, slots=True)
+class Authority:
+    """A time stamp authority whose word counts: its root and intermediate certificates in DER."""
+
+    name: str
+    certificates: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Trust:
-    """The keys whose signatures count. Refuses two of one fingerprint."""
+    """The keys whose signatures count, and what they must come with.
+
+    Refuses two keys of one fingerprint, and a number that the keys or authorities cannot reach.
+
+    Attributes:
+        keys: whose signatures count.
+        authorities: whose stamps count.
+        stamps_required: how many of the authorities must have stamped a bundle.
+        signers: how many of the keys must have signed it.
+    """
 
     keys: tuple[TrustedKey, ...]
+    authorities: tuple[Authority, ...] = ()
+    stamps_required: int = 0
+    signers: int = 1
 
     def __post_init__(self) -> None:
         fingerprints = [each.key.fingerprint for each in self.keys]
         if len(set(fingerprints)) != len(fingerprints):
             raise ConfigError("trust: the same key stands twice")
+        if len({each.name for each in self.authorities}) != len(self.authorities):
+            raise ConfigError("trust: two authorities of one name")
+        if not 1 <= self.signers <= len(self.keys):
+            raise ConfigError(f"trust: {self.signers} signers are required of {len(self.keys)} keys")
+        if not 0 <= self.stamps_required <= len(self.authorities):
+            raise ConfigError(
+                f"trust: {self.stamps_required} stamps are required of {len(self.authorities)} authorities"
+            )
 
     def find(self, fingerprint: str) -> TrustedKey | None:
         """The key of that fingerprint, if it is trusted."""
@@ -91,14 +139,27 @@ class Trust:
 
 def load_trust(path: Path) -> Trust:
     """Read a trust file. Raises ConfigError that names file, line and key."""
-    document = read(path)
-    top = Table(document, document.data)
+    return trust_in(read(path))
+
+
+def trust_in(document: Document) -> Trust:
+    """What a trust file's text says; the files that it names are read. Raises ConfigError as `load_trust`."""
+    top, path = Table(document, document.data), document.path
     keys = tuple(_trusted(table, path.parent) for table in top.tables("key"))
+    authorities = tuple(_authority(table, path.parent) for table in top.tables("authority"))
+    stamps = top.integer("stamps", 0, most=_MOST)
+    signers = top.integer("signers", 1, least=1, most=_MOST)
     top.finish()
     if not keys:
         raise ConfigError(f"{path}: no key; it needs at least one [[key]] table")
     _refuse_twins(keys, path)
-    return Trust(keys)
+    if len({each.name for each in authorities}) != len(authorities):
+        raise top.wrong("two authorities of one name", "authority")
+    if signers > len(keys):
+        raise top.wrong(f"more than there are [[key]] tables, which are {len(keys)}", "signers")
+    if stamps > len(authorities):
+        raise top.wrong(f"more than there are [[authority]] tables, which are {len(authorities)}", "stamps")
+    return Trust(keys, authorities, stamps, signers)
 
 
 def trust_of_key(path: Path) -> Trust:
@@ -161,13 +222,33 @@ def _trusted(table: Table, folder: Path) -> TrustedKey:
     entry = TrustedKey(
         name=table.string("name"),
         key=_key(table, folder),
-        purpose=table.string("purpose", "bundle", choices=_PURPOSES),
+        purpose=table.string("purpose", "bundle", choices=PURPOSES),
         valid_from=_moment(table, "from"),
         valid_until=_moment(table, "until"),
         revoked=_revocation(revoked) if revoked is not None else None,
     )
     table.finish()
     return entry
+
+
+def _authority(table: Table, folder: Path) -> Authority:
+    name, file = table.string("name"), table.string("file")
+    table.finish()
+    path = folder / Path(file).expanduser()
+    return Authority(name, _certificates(path, f"{table.where('file')}: {shown_path(path)}"))
+
+
+def _certificates(path: Path, where: str) -> tuple[bytes, ...]:
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509 import load_pem_x509_certificates
+
+    data = _read(path, _MAX_CERTIFICATES)
+    if b"PRIVATE KEY" in data:
+        raise ConfigError(f"{where}: a private key, where only certificates belong")
+    try:
+        return tuple(each.public_bytes(Encoding.DER) for each in load_pem_x509_certificates(data))
+    except ValueError:
+        raise ConfigError(f"{where}: not certificates in PEM") from None
 
 
 def _key(table: Table, folder: Path) -> PublicKey:
@@ -189,12 +270,26 @@ def _public(pem: str, where: str) -> PublicKey:
 
 def _read_pem(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return file.read(_MAX_PEM).decode("ascii")
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+        return _read(path, _MAX_PEM).decode("ascii")
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not a public key in PEM") from None
+        raise ConfigError(f"{shown_path(path)}: not a public key in PEM") from None
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """A small file; larger ones are refused. Not blocking, as a named pipe would."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ConfigError(f"{shown_path(path)}: not a regular file")
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise ConfigError(f"{shown_path(path)}: {error.strerror}") from None
+    except ValueError:  # a NUL in the path
+        raise ConfigError(f"{shown_path(path)}: no path of a file") from None
+    if len(data) > limit:
+        raise ConfigError(f"{shown_path(path)}: larger than {limit} bytes")
+    return data
 
 
 def _revocation(table: Table) -> Revocation:
@@ -215,6 +310,10 @@ def _moment(table: Table, key: str) -> datetime | None:
     except (TypeError, ValueError):
         raise table.wrong("must be a time such as 2027-03-01T00:00:00Z", key) from None
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _refuse_twins(keys: Iterable[TrustedKey], path: Path) -> None:

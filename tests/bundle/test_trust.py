@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import stat
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from collector.bundle.identity import PublicKey
 from collector.bundle.seal import SealedBundle
-from collector.bundle.trust import generate_key, load_trust, public_path, trust_entry, trust_of_key
+from collector.bundle.trust import (
+    Authority,
+    Revocation,
+    Trust,
+    TrustedKey,
+    generate_key,
+    load_trust,
+    public_path,
+    trust_entry,
+    trust_of_key,
+)
 from collector.bundle.verify import verify
 from collector.model import ConfigError, VerifyError
 
@@ -56,7 +71,10 @@ def test_a_fingerprint_is_that_of_the_der_that_openssl_writes(keys: Path) -> Non
     [
         ("from = 2026-11-25T00:00:00Z", "signed before 2026-11-25 00:00 UTC"),
         ("until = 2026-11-24T02:00:00Z", "signed after 2026-11-24 02:00 UTC"),
-        ('revoked = { at = 2027-01-01T00:00:00Z, reason = "sold" }', "revoked since 2027-01-01: sold"),
+        (
+            'revoked = { at = 2027-01-01T00:00:00Z, reason = "sold" }',
+            "revoked since 2027-01-01 00:00 UTC: sold, and no stamp",
+        ),
     ],
 )
 def test_a_key_outside_its_time_does_not_count(
@@ -124,3 +142,131 @@ def test_a_new_key_pair_is_private_and_replaces_nothing(tmp_path: Path) -> None:
         assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == kept
         (tmp_path / gone).unlink()
         kept = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+
+
+KEY = PublicKey("", "SHA256:x")  # its time alone is looked at
+MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 1, 9), timezones=st.just(UTC)).map(
+    lambda moment: moment.replace(microsecond=0, minute=0, second=0)  # coarse, so that equal ones occur
+)
+REVOCATIONS = st.builds(Revocation, MOMENTS, st.just("sold"))
+KEYS = st.builds(
+    TrustedKey,
+    st.just("a"),
+    st.just(KEY),
+    valid_from=st.none() | MOMENTS,
+    valid_until=st.none() | MOMENTS,
+    revoked=st.none() | REVOCATIONS,
+)
+
+
+@given(KEYS, REVOCATIONS, MOMENTS, MOMENTS)
+def test_a_revocation_takes_nothing_from_what_was_stamped_before(
+    key: TrustedKey, revoked: Revocation, signed: datetime, stamped: datetime
+) -> None:
+    whole = TrustedKey(key.name, KEY, "bundle", key.valid_from, key.valid_until)
+    after = TrustedKey(key.name, KEY, "bundle", key.valid_from, key.valid_until, revoked)
+    if stamped < revoked.at:
+        assert after.refusal(signed, stamped) == whole.refusal(signed, stamped)
+    else:
+        assert "revoked" in after.refusal(signed, stamped)
+    assert "revoked" in after.refusal(signed)
+
+
+@given(KEYS, MOMENTS, MOMENTS, MOMENTS)
+def test_where_there_is_a_stamp_the_signers_word_on_the_time_is_nothing(
+    key: TrustedKey, one: datetime, other: datetime, stamped: datetime
+) -> None:
+    assert key.refusal(one, stamped) == key.refusal(other, stamped)
+
+
+@given(KEYS, MOMENTS, st.none() | MOMENTS)
+def test_a_key_counts_only_within_its_time(
+    key: TrustedKey, signed: datetime, stamped: datetime | None
+) -> None:
+    moment = stamped or signed
+    within = (key.valid_from or moment) <= moment <= (key.valid_until or moment)
+    revoked = key.revoked is not None and (stamped is None or stamped >= key.revoked.at)
+    assert (key.refusal(signed, stamped) == "") == (within and not revoked)
+
+
+def test_a_stamp_at_the_moment_of_revocation_is_none_before_it() -> None:
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    key = TrustedKey("a", KEY, revoked=Revocation(at, "sold"))
+    assert key.refusal(at, at - timedelta(seconds=1)) == ""
+    assert key.refusal(at - timedelta(days=9), at) == "the key is revoked since 2026-05-01 00:00 UTC: sold"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A root certificate in PEM, as openssl makes it."""
+    folder = tmp_path_factory.mktemp("authority")
+    make = ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=time"]
+    files = ["-keyout", folder / "k.pem", "-out", folder / "c.pem"]
+    subprocess.run([*make, *files], check=True, capture_output=True)
+    return (folder / "c.pem").read_bytes()
+
+
+def authority(name: str = "acme") -> str:
+    return f'[[authority]]\nname = "{name}"\nfile = "roots.pem"\n'
+
+
+def test_authorities_are_read_from_files_beside_the_trust_file(
+    keys: Path, tmp_path: Path, certificate: bytes
+) -> None:
+    (tmp_path / "roots.pem").write_bytes(b"# ours\n" + certificate + certificate)
+    entry = trust_entry((keys / "ed.pub.pem").read_text(), "a")
+    found = load_trust(trust_file(tmp_path, "stamps = 1\n" + entry + authority() + authority("b")))
+    der = subprocess.run(
+        ["openssl", "x509", "-outform", "DER"], input=certificate, check=True, capture_output=True
+    ).stdout
+    assert found.authorities == (Authority("acme", (der, der)), Authority("b", (der, der)))
+    assert (found.stamps_required, found.signers) == (1, 1)
+
+
+def test_a_witness_and_a_number_of_signers_can_be_asked_for(keys: Path, tmp_path: Path) -> None:
+    text = trust_entry((keys / "ed.pub.pem").read_text(), "a")
+    text += trust_entry((keys / "ec.pub.pem").read_text(), "b").replace('"bundle"', '"witness"')
+    found = load_trust(trust_file(tmp_path, "signers = 2\n" + text))
+    assert found.signers == 2
+    assert [key.purpose for key in found.keys] == ["bundle", "witness"]
+
+
+def test_mistakes_about_authorities_and_numbers_are_one_line(
+    keys: Path, tmp_path: Path, certificate: bytes
+) -> None:
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(certificate)
+    entry = trust_entry((keys / "ed.pub.pem").read_text(), "a")
+
+    def said(text: str) -> str:
+        return complaint(trust_file(tmp_path, text))
+
+    assert "trust.toml:1: signers: more than there are [[key]] tables" in said("signers = 2\n" + entry)
+    assert "stamps: more than there are [[authority]] tables" in said("stamps = 1\n" + entry)
+    assert "from 1 to 8" in said("signers = 0\n" + entry)
+    assert "two authorities of one name" in said(entry + authority() + authority())
+    assert "url" in said(entry + authority() + 'url = "http://x"\n')
+    for content, what in (
+        (b"", "not certificates in PEM"),
+        (certificate.replace(b"BEGIN C", b"BEGIN D"), "not certificates in PEM"),
+        (certificate + (keys / "ed.pem").read_bytes(), "private key"),
+        (certificate + b"#" * 2**18, "larger than"),
+    ):
+        roots.write_bytes(content)
+        assert what in said(entry + authority())
+    roots.unlink()
+    assert "No such file" in said(entry + authority())
+    os.mkfifo(roots)
+    assert "not a regular file" in said(entry + authority())
+
+
+def test_a_trust_that_nothing_can_meet_cannot_be_made() -> None:
+    key = TrustedKey("a", KEY)
+    for wrong in (
+        lambda: Trust((key,), signers=2),
+        lambda: Trust((key,), signers=0),
+        lambda: Trust((key,), stamps_required=1),
+        lambda: Trust((key,), (Authority("a", ()), Authority("a", ()))),
+    ):
+        with pytest.raises(ConfigError):
+            wrong()
