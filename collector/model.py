@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import IO, Any, ClassVar, Protocol, runtime_checkable
 
 __all__ = [
+    "CANARIES",
     "Absent",
     "Answer",
     "Ask",
@@ -25,6 +26,7 @@ __all__ = [
     "DeliveryError",
     "Derived",
     "Due",
+    "Enforced",
     "Fault",
     "Gap",
     "Identity",
@@ -40,6 +42,8 @@ __all__ = [
     "Reply",
     "Sink",
     "SinkRefused",
+    "SinkTaken",
+    "SinkUnreadable",
     "Source",
     "Span",
     "Target",
@@ -345,6 +349,16 @@ class Ask(Protocol):
         """Ask a list, a page at a time; the last answer is the first that is not `ok`, if any."""
         ...
 
+    def many(
+        self, asked: Sequence[tuple[str, Mapping[str, Json]]], pages: bool = False
+    ) -> Sequence[Sequence[Answer]]:
+        """Ask several questions at the same time, as far as the target's pace allows.
+
+        Returns:
+            For each, in the order asked, its answers: one, or with `pages` all those of its list.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnGap:
@@ -503,16 +517,59 @@ class SinkRefused(Exception):  # noqa: N818 - an answer, not a breakdown
     """The store answered no: the key exists, a retention forbids it, the credentials do not allow."""
 
 
+class SinkTaken(SinkRefused):
+    """Something is stored under the key already, and it stays."""
+
+
+class SinkUnreadable(SinkRefused):
+    """These credentials may write, and not read: the answer to `get`, `head` and `list`."""
+
+
+CANARIES = ".collector-check/"
+"""Keys below it are what `collector sink check` stores to see what becomes of it.
+
+A sink locks them for as short a time as its store allows; they are never listed as bundles.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Enforced:
+    """One thing that a store was tried for.
+
+    Attributes:
+        what: the promise, as in "a second object under a key is refused".
+        held: whether the store kept it; None where that could not be told.
+        detail: one line: what the store answered, or what would be needed to tell.
+        promised: whether the sink, as configured, relies on it. What is promised and did not hold, or
+            could not be told, makes `collector sink check` end with 1.
+    """
+
+    what: str
+    held: bool | None
+    detail: str = ""
+    promised: bool = True
+
+
 @runtime_checkable
 class Sink(Protocol):
     """Where bundles go: a class, made once for each `[[sink]]` table. Keys are `/`-separated.
 
-    Methods raise OSError (or a subclass) for what may work later and SinkRefused for what will not.
+    Methods raise OSError (or a subclass) for what may work later and SinkRefused for what will not;
+    the constructor raises ConfigError for settings that cannot be used.
+
+    Attributes:
+        confirms: whether `put` returns only after the store itself compared the SHA-256 of what it holds.
+            Where a bundle cannot be read back, that is what its delivery rests on.
+        replaces: whether what is put becomes the whole state at the other side, in place of what was
+            there. A bundle with an incomplete population is never handed to such a sink: what a denied
+            call hid would be deleted there.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     options: ClassVar[tuple[Option, ...]]
+    confirms: ClassVar[bool]
+    replaces: ClassVar[bool]
 
     def __init__(self, settings: Mapping[str, Json]) -> None: ...
 
@@ -522,7 +579,15 @@ class Sink(Protocol):
         ...
 
     def put(self, key: str, file: IO[bytes], sha256: str, absent: bool = True) -> None:
-        """Store so that the key appears whole or not at all; `absent`: refuse to replace."""
+        """Store so that the key appears whole or not at all.
+
+        Args:
+            key: where to.
+            file: seekable; read from its beginning.
+            sha256: of its bytes, in hexadecimal; other bytes are refused.
+            absent: raise SinkTaken where something is stored under the key, whatever it is. The core
+                reads it and compares.
+        """
         ...
 
     def get(self, key: str) -> IO[bytes]:
@@ -539,6 +604,25 @@ class Sink(Protocol):
 
     def prune(self, prefix: str, as_of: str) -> Sequence[str]:
         """Delete what is older than this sink keeps, and say which keys went."""
+        ...
+
+    def check(self, key: str) -> Sequence[Enforced]:
+        """What only this kind of store can be tried for, such as locks; then remove the canaries.
+
+        Called by `collector sink check`, after the core has shown with `put`, `get` and `head` that a
+        duplicate and a bad checksum are refused and that what is stored comes back as it was.
+
+        Args:
+            key: a canary that is stored, below `CANARIES`. All keys that begin with it are this check's
+                alone: put there what is needed, and remove what can be removed, the canary too.
+        """
+        ...
+
+    def permissions(self) -> str:
+        """The least privilege that uploading needs, in the store's own language, ready to use.
+
+        What reading back, resuming and checking need is in it too, each marked as such.
+        """
         ...
 
 

@@ -24,7 +24,8 @@ __all__ = ["OPTION_TYPES", "Plugins", "load", "manager"]
 
 OPTION_TYPES = ("string", "path", "integer", "boolean", "duration", "strings", "paths", "table")
 _SOURCE_METHODS = ("root", "discover", "plan", "collect", "send", "permissions")
-_SINK_METHODS = ("put", "get", "head", "list", "prune")
+_SINK_METHODS = ("put", "get", "head", "list", "prune", "check", "permissions")
+_SINK_FACTS = ("confirms", "replaces")
 _SIGNER_METHODS = ("signer", "public_key")
 
 
@@ -239,6 +240,9 @@ def _sink_faults(sink: Any) -> Iterator[str]:
     yield from _missing_method(sink, _SINK_METHODS)
     if not hasattr(sink, "address"):
         yield "has no property address"
+    for fact in _SINK_FACTS:
+        if not isinstance(getattr(sink, fact, None), bool):
+            yield f"`{fact}` must be True or False"
 
 
 def _signer_faults(signer: Any) -> Iterator[str]:

@@ -55,7 +55,8 @@ class Shelf:
     title = "A shelf"
     options = ()
     address = ""
-    put = get = head = list = prune = lambda self: None
+    confirms = replaces = False
+    put = get = head = list = prune = check = permissions = lambda self: None
 
 
 class Pen:

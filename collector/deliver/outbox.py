@@ -3,7 +3,8 @@
 An entry is a bundle and a note beside it that says its SHA-256 and which sinks have it. The note is
 written first and the bundle renamed in last: the bundle's presence is what makes an entry. Wherever the
 process ends, nothing is lost and nothing is stored twice: a sink that has a bundle already is asked for
-it, and the bytes are compared.
+it, and the bytes are compared. Where the credentials may only write, the note also says to which sinks a
+bundle was sent before anything was, so that what lies under the key after a crash is known to be ours.
 
 An entry that every sink has stays until it is the head of its series or older
 (`collector.deliver.series`), so that a run that was cut off in between leaves no fork.
@@ -13,19 +14,19 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from collector.canonical import dumps, file_sha256, loads
 from collector.deliver import durable
+from collector.deliver.guard import check_push
 from collector.deliver.series import head, parse_key
-from collector.model import ConfigError, DeliveryError, Json, Sink, SinkRefused
+from collector.model import ConfigError, DeliveryError, Json, Sink, SinkRefused, SinkTaken, SinkUnreadable
 
 __all__ = ["LIMIT", "Delivered", "Entry", "Outbox"]
 
@@ -47,12 +48,14 @@ class Entry:
         path: the bundle.
         sha256: of its bytes.
         done: addresses of the sinks that have it.
+        sent: addresses of the sinks that it was sent to without seeing what they have.
     """
 
     key: str
     path: Path
     sha256: str
     done: frozenset[str]
+    sent: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -63,11 +66,13 @@ class Delivered:
         sinks: addresses of the sinks that have everything.
         problems: a line for each sink that has not.
         places: bundle key to where it was stored last.
+        notes: a line for each sink whose copies could not be read back, and what their delivery rests on.
     """
 
     sinks: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 class Outbox:
@@ -126,7 +131,8 @@ class Outbox:
                 continue
             note = _read_note(path)
             sha256 = note.get("sha256") or file_sha256(path)
-            yield Entry(key, path, sha256, frozenset(note.get("done", ())))
+            done, sent = note.get("done", ()), note.get("sent", ())
+            yield Entry(key, path, sha256, frozenset(done), frozenset(sent))
 
     def deliver(self, sinks: Sequence[Sink], series: str | None = None) -> Delivered:
         """Send to each sink what it lacks, in sequence; one that fails does not hold up the others.
@@ -161,11 +167,17 @@ class Outbox:
         return newest is not None and parsed[1:3] <= newest[:2]
 
     def _serve(self, sink: Sink, series: str | None, delivered: Delivered) -> str:
+        refused: list[Entry] = []
+        problem = ""
         for entry in self.entries(series):
             if sink.address in entry.done:
                 continue
             try:
-                _send(sink, entry)
+                if sink.replaces and (why := check_push(entry.path)):
+                    refused.append(entry)
+                    problem = f"{sink.name} {sink.address}: {entry.key}: {why}; it stays in the outbox"
+                    continue
+                note = _send(sink, entry)
             except (OSError, SinkRefused, DeliveryError) as error:
                 return f"{sink.name} {sink.address}: {entry.key}: {error}; it stays in the outbox"
             except Exception as error:  # a plugin's bug must not keep the other sinks from their bundles
@@ -173,40 +185,52 @@ class Outbox:
                 why = f"{type(error).__name__}: {error}"
                 return f"{sink.name} {sink.address}: {entry.key}: {why}; it stays in the outbox"
             delivered.places[entry.key] = f"{sink.address.rstrip('/')}/{entry.key}"
-            _write_note(Entry(entry.key, entry.path, entry.sha256, entry.done | {sink.address}))
-        return ""
+            if note:
+                delivered.notes.append(f"{sink.name} {sink.address}: {entry.key}: {note}")
+            # A newer state has taken the place of those that were not handed over.
+            for each in (*refused, entry):
+                _write_note(replace(each, done=each.done | {sink.address}))
+            refused, problem = [], ""
+        return problem
 
 
-def _send(sink: Sink, entry: Entry) -> None:
+def _send(sink: Sink, entry: Entry) -> str:
     """Put an entry, or find it there already; what is stored is read back and compared.
 
-    A sink that cannot read says so by io.UnsupportedOperation: then what it took without complaint counts,
-    and what it had before does not.
+    Returns:
+        What the delivery rests on, where these credentials may not read; else "".
     """
-    put = _head(sink, entry.key) is None
-    if put:
-        _check_place(sink, entry.key)
-        try:
-            with entry.path.open("rb") as file:
-                sink.put(entry.key, file, entry.sha256, absent=True)
-        except SinkRefused:
-            if _head(sink, entry.key) is None:
-                raise
-            put = False
+    if _head(sink, entry.key) is not None:
+        _compare(sink, entry)
+        return ""
+    _check_place(sink, entry.key)
     try:
-        stored = _stored_sha256(sink, entry.key)
-    except io.UnsupportedOperation:
-        if put:
-            return
-        raise DeliveryError("something is stored under this key, and cannot be read back") from None
-    if stored != entry.sha256:
+        _write_note(replace(entry, sent=entry.sent | {sink.address}))
+        with entry.path.open("rb") as file:
+            sink.put(entry.key, file, entry.sha256, absent=True)
+        unread = "the store confirmed its SHA-256" if sink.confirms else "nobody has compared what is stored"
+    except SinkTaken:
+        unread = "sent before, and cut off; what is stored has not been compared"
+        if sink.address not in entry.sent:
+            unread = ""
+    try:
+        _compare(sink, entry)
+    except SinkUnreadable:
+        if not unread:
+            raise DeliveryError("something is stored under this key, and cannot be read back") from None
+        return f"not read back, these credentials may not: {unread}"
+    return ""
+
+
+def _compare(sink: Sink, entry: Entry) -> None:
+    if _stored_sha256(sink, entry.key) != entry.sha256:
         raise DeliveryError("other bytes are stored under this key")
 
 
 def _head(sink: Sink, key: str) -> int | None:
     try:
         return sink.head(key)
-    except io.UnsupportedOperation:
+    except SinkUnreadable:
         return None
 
 
@@ -223,7 +247,7 @@ def _check_place(sink: Sink, key: str) -> None:
     place = key.rsplit("-", 1)[0] + "-"
     try:
         others = [each for each in sink.list(place) if parse_key(each) and each != key]
-    except io.UnsupportedOperation:
+    except SinkUnreadable:
         return
     if others:
         raise DeliveryError(
@@ -265,6 +289,8 @@ def _note(path: Path) -> Path:
 
 def _write_note(entry: Entry) -> None:
     note: dict[str, Json] = {"format": 1, "sha256": entry.sha256, "done": sorted(entry.done)}
+    if entry.sent:
+        note["sent"] = sorted(entry.sent)
     durable.write(_note(entry.path), dumps(note))
 
 
@@ -272,9 +298,10 @@ def _read_note(path: Path) -> dict[str, Any]:
     """The note of a bundle; a lost or damaged one only means that sinks are asked what they have."""
     try:
         note = loads(_note(path).read_bytes())
-        done, sha256 = note["done"], note["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+        done, sent, sha256 = note["done"], note.get("sent", []), note["sha256"]
+        addresses = [*done, *sent]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    if not isinstance(sha256, str) or not isinstance(done, list) or not all(isinstance(x, str) for x in done):
+    if not isinstance(sha256, str) or not all(isinstance(each, str) for each in addresses):
         return {}
-    return {"sha256": sha256, "done": done}
+    return {"sha256": sha256, "done": done, "sent": sent}

@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import IO, ClassVar
 
 from collector.hookspecs import hookimpl
-from collector.model import Json, Option, Sink, SinkRefused
+from collector.model import CANARIES, Enforced, Json, Option, Sink, SinkRefused, SinkTaken
 
 __all__ = ["DirectorySink", "api", "collector_sinks"]
 
 api = 1
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}"
-_KEY = re.compile(rf"{_PART}(?:/{_PART}){{0,8}}\Z")
+_KEY = re.compile(rf"(?:{re.escape(CANARIES)})?{_PART}(?:/{_PART}){{0,8}}\Z")
 _CHUNK = 1 << 20
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 _STATEMENT = "statement.dsse.json"
@@ -45,6 +45,8 @@ class DirectorySink:
         Option("path", "path", "the folder; it is made where it is missing", required=True),
         Option("keep", "duration", "how long bundles are kept; for ever if left out"),
     )
+    confirms: ClassVar[bool] = True
+    replaces: ClassVar[bool] = False
 
     def __init__(self, settings: Mapping[str, Json]) -> None:
         self._folder = Path(settings["path"])
@@ -59,7 +61,8 @@ class DirectorySink:
         """Store a file under a key.
 
         Raises:
-            SinkRefused: the key is none, something is stored under it, or the bytes are not those announced.
+            SinkTaken: something is stored under the key.
+            SinkRefused: the key is none, or the bytes are not those announced.
             OSError: the disk would not; nothing is left of what was written.
         """
         path = self._path(key)
@@ -107,6 +110,26 @@ class DirectorySink:
         for _, keys in groupby(self.list(prefix), key=lambda key: key.split("/")[0]):
             gone += self._prune_series(list(keys), until)
         return gone
+
+    def check(self, key: str) -> Sequence[Enforced]:
+        """A folder keeps nobody who may write to it from deleting: shown by removing the canary."""
+        path = self._path(key)
+        for each in (path, *path.parent.glob(f"{path.name}*")):
+            each.unlink(missing_ok=True)
+        for folder in (path.parent, *path.parent.parents):
+            if folder == self._folder or next(folder.iterdir(), None) is not None:
+                break
+            folder.rmdir()
+        detail = "deleted by the user that stored it; where that must not be, use a store with locks"
+        return [Enforced("what is stored cannot be deleted", False, detail, promised=False)]
+
+    def permissions(self) -> str:
+        """A folder that the user who runs the collector owns, and nobody else can enter."""
+        import getpass
+        import shlex
+
+        made = f"install -d -m 0700 -o {shlex.quote(getpass.getuser())} {shlex.quote(str(self._folder))}"
+        return f"# Write, read back, resume and check: the folder's owner may do all of it.\n{made}\n"
 
     def _prune_series(self, keys: Sequence[str], until: float) -> Iterator[str]:
         bundles = [key for key in keys if key.endswith(".zip")]
@@ -164,14 +187,12 @@ def _place(made: Path, path: Path, absent: bool) -> None:
     try:
         os.link(made, path)
     except FileExistsError:
-        raise SinkRefused(f"{path.name} is there already, and nothing that is stored is replaced") from None
+        raise SinkTaken(f"{path.name} is there already, and nothing that is stored is replaced") from None
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
         if path.exists():
-            raise SinkRefused(
-                f"{path.name} is there already, and nothing that is stored is replaced"
-            ) from None
+            raise SinkTaken(f"{path.name} is there already, and nothing that is stored is replaced") from None
         made.rename(path)
 
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from collector.canonical import file_sha256
 from collector.deliver.outbox import Delivered, Outbox
 from collector.deliver.series import Link, key, next_link, record_head
-from collector.model import DeliveryError, Json, SinkRefused
+from collector.model import DeliveryError, Json, SinkRefused, SinkUnreadable
 from collector_directory import DirectorySink
 
 Digest = Callable[[IO[bytes]], str]
@@ -74,13 +74,13 @@ class WriteOnly(DirectorySink):
     """A store that lets nobody read."""
 
     def head(self, key: str) -> int | None:
-        raise io.UnsupportedOperation("head")
+        raise SinkUnreadable("head")
 
     def get(self, key: str) -> IO[bytes]:
-        raise io.UnsupportedOperation("get")
+        raise SinkUnreadable("get")
 
     def list(self, prefix: str) -> Iterator[str]:
-        raise io.UnsupportedOperation("list")
+        raise SinkUnreadable("list")
 
 
 class Lying(DirectorySink):
