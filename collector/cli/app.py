@@ -27,6 +27,7 @@ COMMANDS = {
     "readiness": _Command("show", "Show what holds, what fails and what cannot be proven."),
     "explain": _Command("show", "Show why a control stands as it does, down to the calls."),
     "deliver": _Command("store", "Send what the outbox still holds."),
+    "keys": _Command("keys", "List, rotate and revoke the keys whose signatures count."),
     "plugins": _Command("catalogue", "List the plugins, what they give and their options."),
     "checks": _Command("catalogue", "List the checks, or explain one."),
     "frameworks": _Command("catalogue", "List the frameworks, or the controls of one."),

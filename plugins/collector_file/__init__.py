@@ -18,7 +18,8 @@ __all__ = ["FileSigner", "api", "collector_signers"]
 
 api = 1
 
-_WANTED = "must be an Ed25519 or ECDSA P-256 private key in PEM, without a passphrase"
+_WANTED = "must be an Ed25519 or ECDSA P-256 private key in PEM"
+_MAX_KEY = 64 * 2**10  # a key is a hundredth of it
 
 
 class FileSigner:
@@ -28,6 +29,7 @@ class FileSigner:
     title: ClassVar[str] = "A private key in a file of this user's"
     options: ClassVar[tuple[Option, ...]] = (
         Option("key", "path", "the private key in PEM, mode 0600; left out: the one that `init` made"),
+        Option("passphrase", "string", "what the key is encrypted under, as ${NAME} or { file = PATH }"),
     )
 
     def __init__(self, settings: Mapping[str, Json]) -> None:
@@ -50,24 +52,38 @@ class FileSigner:
         return SSlibKey.from_crypto(self._private().public_key())
 
     def _private(self) -> Ed25519PrivateKey | EllipticCurvePrivateKey:
-        from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
         if not self._settings.get("key"):
             raise ConfigError("[sign] key: names no file")
         path = Path(self._settings["key"])
-        try:
-            key = load_pem_private_key(read_private(path), password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            # Without the library's words: they may quote what stands in the file.
-            raise ConfigError(f"{path}: {_WANTED}") from None
+        key = _opened(path, self._settings.get("passphrase"))
         if isinstance(key, Ed25519PrivateKey):
             return key
         if isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1):
             return key
         raise ConfigError(f"{path}: {_WANTED}")
+
+
+def _opened(path: Path, passphrase: str | None) -> object:
+    """The key in a file; errors are without the library's words, which may quote what stands in it."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    data = read_private(path)
+    if len(data) > _MAX_KEY:
+        raise ConfigError(f"{path}: {_WANTED}; it is larger than {_MAX_KEY} bytes")
+    encrypted = b"ENCRYPTED" in data  # PKCS #8's label (RFC 7468), and the header of older forms
+    if encrypted and not passphrase:
+        raise ConfigError(f"{path}: is encrypted; [sign] passphrase must say under what")
+    if passphrase and not encrypted and b"PRIVATE KEY" in data:
+        raise ConfigError(f"{path}: is not encrypted; leave [sign] passphrase out, or encrypt it")
+    try:
+        return load_pem_private_key(data, passphrase.encode() if passphrase else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        why = "the passphrase does not open it, or it is broken" if encrypted else _WANTED
+        raise ConfigError(f"{path}: {why}") from None
 
 
 @hookimpl

@@ -1,0 +1,80 @@
+"""The keys of a trust file, as JSON and as text."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from collector.bundle.trust import Trust, TrustedKey
+from collector.model import Json
+from collector.report.page import Page
+
+__all__ = ["keys_json", "keys_text"]
+
+
+def keys_json(trust: Trust, signing: str | None, problem: str | None, now: datetime) -> dict[str, Json]:
+    """What a trust file says.
+
+    Args:
+        trust: the file.
+        signing: fingerprint of the key that signs now, None where it cannot be had.
+        problem: why not.
+        now: the moment that validity is told for.
+    """
+    return {
+        "keys": [_key(each, signing, now) for each in trust.keys],
+        "authorities": [each.name for each in trust.authorities],
+        "signers": trust.signers,
+        "stamps": trust.stamps_required,
+        "signing": signing,
+        "trusted": None if signing is None else trust.find(signing) is not None,
+        "problem": problem,
+    }
+
+
+def _key(key: TrustedKey, signing: str | None, now: datetime) -> dict[str, Json]:
+    revoked = {"at": _written(key.revoked.at), "reason": key.revoked.reason} if key.revoked else None
+    return {
+        "name": key.name,
+        "fingerprint": key.key.fingerprint,
+        "purpose": key.purpose,
+        "from": _written(key.valid_from),
+        "until": _written(key.valid_until),
+        "revoked": revoked,
+        "state": _state(key, now),
+        "signs": key.key.fingerprint == signing,
+    }
+
+
+def _state(key: TrustedKey, now: datetime) -> str:
+    if key.revoked:
+        return "revoked"
+    if key.valid_from and now < key.valid_from:
+        return "not_yet"
+    return "ended" if key.valid_until and now > key.valid_until else "counts"
+
+
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def keys_text(value: Json, page: Page) -> list[str]:
+    """`keys_json` for people."""
+    lines = []
+    for key in value["keys"]:
+        lines.append(page.heading(key["fingerprint"], "signs now" if key["signs"] else ""))
+        lines += page.wrap(f"{key['name']}: {key['purpose']}, {_times(key)}", 2, 4)
+    lines += ["", f"Signatures asked for: {value['signers']}; time stamps: {value['stamps']}"]
+    if value["authorities"]:
+        lines += page.wrap(f"Authorities: {', '.join(value['authorities'])}", 0, 2)
+    if value["problem"]:
+        lines += page.wrap(f"Which key signs now is not known: {value['problem']}", 0, 2)
+    elif not value["trusted"]:
+        lines += page.wrap(f"The key that signs now is not among them: {value['signing']}", 0, 2)
+    return lines
+
+
+def _times(key: Json) -> str:
+    if key["revoked"]:
+        return f"revoked since {key['revoked']['at']}: {key['revoked']['reason']}"
+    span = [f"{word} {key[word]}" for word in ("from", "until") if key[word]]
+    return " ".join([key["state"].replace("_", " "), *span])
