@@ -25,6 +25,7 @@ FILE = "collector.toml"
 _APPLICATION = "collector"
 _BUILT_IN = b'[[source]]\nuse = "host"\n'  # no file anywhere: this machine
 _SERIES = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")  # it names a folder in every store
+_WORKERS = 32
 _MAX_WORKERS = 256  # more threads than that only wait for each other
 
 OPTIONS = (
@@ -34,7 +35,7 @@ OPTIONS = (
     Option("exceptions", "path", "file of waivers, controls out of scope and accepted gaps"),
     Option("state", "path", "folder for runs, outbox and series; the user's state folder if left out"),
     Option("secret_key", "path", "key of salts and pseudonyms, made by `collector init`"),
-    Option("workers", "integer", "tasks that run at the same time; twice the cores, at most 8, if left out"),
+    Option("workers", "integer", "tasks that run at the same time; 32 if left out, since they mostly wait for answers"),
     Option("call_timeout", "duration", "what one attempt of a call may take", default="10s"),
     Option("run_timeout", "duration", "what collecting may take; what is left over is a gap", default="10m"),
 )
@@ -208,7 +209,7 @@ class _Reader:
             sign=sign[0],
             sinks=tuple(entry for entry, _ in sinks),
             state=state,
-            workers=values["workers"] or min(8, 2 * (os.cpu_count() or 1)),
+            workers=values["workers"] or _WORKERS,
             call_timeout=float(values["call_timeout"]),
             run_timeout=float(values["run_timeout"]),
             digest=sha256_hex(dumps(written)),

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -140,7 +140,10 @@ class Asker:
         limits: Limits,
         stop: Stop,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        pool: Executor | None = None,
     ) -> None:
+        """`pool` is where questions that are asked at the same time go; None: one after the other."""
+        self._pool = pool
         self._source = source
         self._target = target
         self._declared = declared
@@ -196,6 +199,21 @@ class Asker:
                 self.unfinished.pop(last, None)
             last = heard.answer.call
             yield heard.answer
+
+    def many(
+        self, asked: Sequence[tuple[str, Mapping[str, Json]]], pages: bool = False
+    ) -> Sequence[Sequence[Answer]]:
+        """Ask several questions at the same time."""
+
+        def one(question: tuple[str, Mapping[str, Json]]) -> Sequence[Answer]:
+            return tuple(self.pages(*question)) if pages else (self(*question),)
+
+        if self._pool is None or len(asked) < 2:
+            return [one(question) for question in asked]
+        # What is written of parameters depends on the records before, never on which thread comes first.
+        for op, params in asked:
+            self.shown(op, params)
+        return list(self._pool.map(one, asked))
 
     def _page(self, op: str, first: Mapping[str, Json], asked: Mapping[str, Json], page: int) -> _Heard:
         if op not in self._declared:

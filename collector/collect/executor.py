@@ -26,6 +26,8 @@ from collector.model import Absent, Gap, Json, Kind, Outcome, Source, Target, Ta
 
 __all__ = ["Collected", "Discovered", "Settings", "collect", "discover"]
 
+_DISCOVERING = 16  # questions that discovery asks at the same time
+_LEAST_THREADS = 4  # for each target, so that one with much to tell is not last by far
 _GRACE = 5.0  # seconds that a worker gets, beyond its own deadline, to close its segments
 
 
@@ -77,19 +79,21 @@ def discover(
     made = source(settings)
     root = made.root()
     ledger, memory = Ledger(), Memory()
-    asker = Asker(
-        made,
-        root,
-        frozenset(operation.name for operation in source.discovery),
-        keys=keys,
-        redactor=Redactor({}, keys),
-        ledger=ledger,
-        memory=memory,
-        paces=Paces(time.monotonic),
-        limits=limits,
-        stop=stop,
-    )
-    found = made.discover(asker)
+    with ThreadPoolExecutor(_DISCOVERING, thread_name_prefix="discover") as pool:
+        asker = Asker(
+            made,
+            root,
+            frozenset(operation.name for operation in source.discovery),
+            keys=keys,
+            redactor=Redactor({}, keys),
+            ledger=ledger,
+            memory=memory,
+            paces=Paces(time.monotonic),
+            limits=limits,
+            stop=stop,
+            pool=pool,
+        )
+        found = made.discover(asker)
     complete = all(outcome.answered for _, outcome in asker.heard.values())
     complete = complete and not asker.unfinished and not asker.broken
     return Discovered(source, settings, made.plan(found), ledger, memory, root, complete)
@@ -158,10 +162,11 @@ def _jobs(plan: Plan, settings: Settings) -> dict[str, Job]:
     for planned in plan.tasks:
         by_target[target_digest(planned.task.target)].append(planned)
     until = time.time() + settings.seconds
-    threads = max(1, settings.workers // max(1, min(len(by_target), settings.workers)))
+    least = min(settings.workers, _LEAST_THREADS)
+    threads = max(least, settings.workers // max(1, len(by_target)))
     return {
         digest: Job(
-            tuple(tasks),
+            tuple(sorted(tasks, key=lambda planned: planned.task.kinds)),  # a service's tasks side by side
             settings.folder,
             settings.secret_key,
             settings.limits,

@@ -34,10 +34,10 @@ class Job:
     """The tasks of one target, which share pacing and memory.
 
     Attributes:
-        tasks: of one target, in the order of their ids.
+        tasks: of one target, in the order in which they are begun.
         folder: where segments are written; every worker must see it.
         secret_key: path of the secret key.
-        threads: tasks that run at the same time.
+        threads: tasks that run at the same time, and questions beside them that a task asks at once.
         seconds: what the job may take.
         until: when the run's time is used up, however late the job began; seconds since 1970.
         detect: whether detectors look for undeclared secrets.
@@ -96,6 +96,7 @@ def run_job(
     kinds = {kind.name: kind for kind in first.source.kinds}
     ledger, memory, paces = Ledger(), memory or Memory(), Paces(time.monotonic)
     stop = Stop(min(job.seconds, job.until - time.time()), event)
+    callers = ThreadPoolExecutor(max_workers=max(1, job.threads), thread_name_prefix="call")
 
     def one(planned: Planned) -> Written:
         declared = _declared(planned.task, kinds)
@@ -111,6 +112,7 @@ def run_job(
             paces=paces,
             limits=job.limits,
             stop=stop,
+            pool=callers,
         )
         path = job.folder / f"{planned.id}.part"
         scribe = Scribe(path, planned.task, kinds, asker.heard, redactor, keys.salt)
@@ -119,7 +121,7 @@ def run_job(
             done(written)
         return written
 
-    with ThreadPoolExecutor(max_workers=max(1, min(job.threads, len(job.tasks)))) as pool:
+    with callers, ThreadPoolExecutor(max_workers=max(1, min(job.threads, len(job.tasks)))) as pool:
         results = list(pool.map(one, job.tasks))
     return [replace(results[0], calls=dict(ledger.entries)), *results[1:]]
 

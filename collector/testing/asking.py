@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from collector.canonical import dumps
 from collector.model import Answer, CallFailed, Fault, Json, Outcome, Reply, Source, Target, UndeclaredCall
@@ -52,6 +52,12 @@ class PlainAsk:
                 return
             answer, asked = self._page(op, first, asked, page)
             yield answer
+
+    def many(
+        self, asked: Sequence[tuple[str, Mapping[str, Json]]], pages: bool = False
+    ) -> Sequence[Sequence[Answer]]:
+        """Ask several questions, here one after the other."""
+        return [tuple(self.pages(*each)) if pages else (self(*each),) for each in asked]
 
     def _page(
         self, op: str, first: Mapping[str, Json], asked: Mapping[str, Json], page: int

@@ -1,0 +1,135 @@
+"""boto3 sessions and clients: made late, shared between threads, dropped early.
+
+Configuration, credentials (profiles, SSO, IMDS, containers), endpoints (`AWS_ENDPOINT_URL`, FIPS,
+dual-stack), proxies and certificates are boto3's own business. One loader serves all sessions, since service
+models are most of what a client costs: sixty of them take some 150 MB.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+__all__ = ["Clients", "Login", "session"]
+
+_SESSION_NAME = "evidence-collector"
+_POOL = 32  # connections to one service at the same time
+
+
+class Login:
+    """Whose credentials are used: a profile of the AWS configuration, and a role to assume with it."""
+
+    def __init__(self, profile: str = "", role: str = "", external_id: str = "") -> None:
+        self.profile, self.role, self.external_id = profile, role, external_id
+
+    @property
+    def params(self) -> dict[str, str]:
+        """How calls name it."""
+        return ({"@role": self.role} if self.role else {}) | ({"@profile": self.profile} if self.profile else {})
+
+    @property
+    def account(self) -> str:
+        """The account that the role lies in; "" where only asking tells."""
+        return self.role.split(":")[4] if self.role.count(":") >= 5 else ""
+
+
+@cache
+def _loader() -> Any:
+    import orjson
+    from botocore.loaders import JSONFileLoader, Loader
+    from isal import igzip
+
+    class Quick(JSONFileLoader):
+        """Reads a model in a fifth of the time."""
+
+        def _load_file(self, full_path: str, open_method: Any) -> Any:  # noqa: ARG002 - botocore's signature
+            path = Path(full_path)
+            if not path.is_file():
+                return None
+            data = path.read_bytes()
+            return orjson.loads(igzip.decompress(data) if path.suffix == ".gz" else data)
+
+    return Loader(file_loader=Quick())
+
+
+@cache
+def _plain(profile: str) -> Session:
+    import botocore.session
+
+    made = botocore.session.Session(profile=profile or None)
+    made.register_component("data_loader", _loader())
+    return made
+
+
+_lock = threading.RLock()
+
+
+def session(login: Login) -> Session:
+    """The session of a login; a role is assumed when a call first needs it, and again before it expires."""
+    with _lock:  # botocore's sessions are not made for threads
+        return _assumed(login.profile, login.role, login.external_id) if login.role else _plain(login.profile)
+
+
+@cache
+def _assumed(profile: str, role: str, external_id: str) -> Session:
+    import botocore.session
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+    base = _plain(profile)
+    extra = {"RoleSessionName": _SESSION_NAME} | ({"ExternalId": external_id} if external_id else {})
+    fetcher = AssumeRoleCredentialFetcher(base.create_client, base.get_credentials(), role, extra_args=extra)
+    made = botocore.session.Session(profile=profile or None)
+    made.register_component("data_loader", _loader())
+    made._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # type: ignore[attr-defined]  # noqa: SLF001
+    return made
+
+
+class Clients:
+    """The clients of one source: one for each login, service and region, while somebody uses it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[tuple[str, str, str, str], Any] = {}
+
+    def get(self, login: Login, service: str, region: str, timeout: float) -> Any:
+        """The client for a call; made when first asked for.
+
+        Raises:
+            botocore.exceptions.BotoCoreError: no credentials, no such profile, no endpoint.
+        """
+        key = (login.profile, login.role, service, region)
+        made = self._made.get(key)
+        if made is None:
+            with _lock:
+                made = self._made.get(key)
+                if made is None:
+                    made = self._made[key] = _client(session(login), service, region, timeout)
+        return made
+
+    def drop(self, service: str, region: str) -> None:
+        """Let the clients of a service in a region go."""
+        with self._lock:
+            for key in [each for each in self._made if each[2:] == (service, region)]:
+                self._made.pop(key).close()
+
+
+def _client(made: Session, service: str, region: str, timeout: float) -> Any:
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=min(timeout, 5.0),
+        read_timeout=timeout,
+        max_pool_connections=_POOL,
+        parameter_validation=False,
+        retries={"total_max_attempts": 1},  # trying again, and slower, is the core's business
+        user_agent_appid="evidence-collector",
+    )
+    return made.create_client(service, region_name=region, config=config)
+
+

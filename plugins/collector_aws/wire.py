@@ -1,0 +1,155 @@
+"""One request through boto3, and its answer as plain data.
+
+Times become `2026-11-24T02:00:03Z`, bytes base64; what botocore adds (`ResponseMetadata`) and page tokens
+are left out. Where an operation has pages, the parameters of the next one are worked out as botocore's
+paginators do.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+
+from collector.model import CallFailed, ConfigError, Json, Reply
+from collector_aws import errors, paths
+from collector_aws.catalogue import Paging, Service, catalogue
+from collector_aws.sessions import Clients, Login
+
+__all__ = ["plain", "send"]
+
+_DEFAULT_REGION = "us-east-1"
+
+
+def send(
+    clients: Clients, login: Login, region: str, op: str, params: Mapping[str, Json], timeout: float
+) -> Reply:
+    """Ask one page of `service:Operation`.
+
+    Parameters that begin with `@` are ours: `@last` gives StartTime as so many seconds ago.
+
+    Raises:
+        CallFailed: with a word of `errors.ERRORS`, or AWS's own code.
+        TimeoutError, ConnectionError: as they say.
+        ConfigError: the profile does not exist.
+    """
+    service, _, action = op.partition(":")
+    asked = {name: value for name, value in params.items() if not name.startswith("@")}
+    if "@last" in params:
+        asked["StartTime"] = datetime.fromtimestamp(time.time() - float(params["@last"]), UTC)
+    known = _known(service)
+    absent = known.absent.get(op, ()) if known else ()
+    with _translated(absent):
+        from botocore import xform_name
+
+        client = clients.get(login, service, region or _DEFAULT_REGION, timeout)
+        answer = getattr(client, xform_name(action))(**asked)
+    meta = answer.pop("ResponseMetadata", {})
+    length = meta.get("HTTPHeaders", {}).get("content-length", "0")
+    paging = known.paging.get(op) if known else None
+    following = _following(paging, params, answer) if paging else None
+    data = {name: plain(value) for name, value in answer.items() if not _token(paging, name)}
+    return Reply(data, items=_counted(data), next=following, size=int(length) if length.isdigit() else 0)
+
+
+@cache
+def _known(service: str) -> Service | None:
+    """What the catalogue says of a service; two of its files may be about one."""
+    found = [each for each in catalogue().values() if each.name == service]
+    if not found:
+        return None
+    paging = {op: each for one in found for op, each in one.paging.items()}
+    absent = {op: each for one in found for op, each in one.absent.items()}
+    return Service(service, (), paging, absent)
+
+
+def plain(value: Json) -> Json:
+    """What botocore parsed as what JSON can hold."""
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if isinstance(value, datetime):
+        return _moment(value)
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(value).decode()
+    return value
+
+
+def _moment(value: datetime) -> str:
+    moment = value.astimezone(UTC).replace(tzinfo=None)
+    return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds") + "Z"
+
+
+def _following(paging: Paging, params: Mapping[str, Json], answer: Mapping[str, Json]) -> dict[str, Json] | None:
+    if paging.more and not paths.value(answer, paging.more):
+        return None
+    tokens = {name: plain(token) for name, path in paging.tokens if (token := _last(answer, path))}
+    return {**params, **tokens} if tokens else None
+
+
+def _last(answer: Mapping[str, Json], path: str) -> Json:
+    """A token; `A || B[-1].C` as botocore writes it: the first that there is."""
+    for each in path.split(" || "):
+        *way, end = each.split("[-1].") if "[-1]." in each else (each,)
+        found = answer
+        for step in way:
+            listed = paths.value(found, step)
+            found = listed[-1] if listed else {}
+        if token := paths.value(found, end):
+            return token
+    return None
+
+
+def _token(paging: Paging | None, name: str) -> bool:
+    if paging is None:
+        return False
+    return name == paging.more or any(name == path for _, path in paging.tokens)
+
+
+def _counted(data: Mapping[str, Json]) -> int | None:
+    """How many items a page holds: those of its lists."""
+    lists = [value for value in data.values() if isinstance(value, list)]
+    return sum(map(len, lists)) if lists else None
+
+
+@contextmanager
+def _translated(absent: tuple[tuple[str, str], ...]) -> Iterator[None]:
+    """Turn botocore's exceptions into the words that the core knows."""
+    from botocore import exceptions as raised
+    from botocore.parsers import ResponseParserError
+
+    try:
+        yield
+    except raised.ClientError as error:
+        told = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code, message = str(told.get("Code", "")), str(told.get("Message", ""))
+        if error.operation_name == "AssumeRole":
+            raise CallFailed("credentials", f"AssumeRole: {code}: {message[:300]}") from None
+        raise errors.failed(code, message, status, absent) from None
+    except (raised.ConnectTimeoutError, raised.ReadTimeoutError) as error:
+        raise TimeoutError(str(error)) from None
+    except raised.ProfileNotFound as error:
+        raise ConfigError(f"profiles: {error}") from None
+    except raised.EndpointConnectionError as error:
+        raise ConnectionError(str(error)) from None
+    except raised.HTTPClientError as error:
+        raise ConnectionError(str(error)) from None
+    except (
+        raised.NoCredentialsError,
+        raised.PartialCredentialsError,
+        raised.CredentialRetrievalError,
+        raised.TokenRetrievalError,
+        raised.SSOError,
+    ) as error:
+        raise CallFailed("credentials", str(error)) from None
+    except (raised.EndpointProviderError, raised.UnknownEndpointError, raised.NoRegionError) as error:
+        raise CallFailed("no-endpoint", str(error)) from None
+    except ResponseParserError as error:
+        raise CallFailed("unreadable", str(error)) from None
+    except raised.BotoCoreError as error:
+        raise CallFailed(type(error).__name__, str(error)) from None
