@@ -14,7 +14,8 @@ Hooks return classes and plain data at once: they open no file and no connection
 the command stops (exit 2) and names the plugin: evidence must not silently go uncollected, nor a
 bundle silently go nowhere.
 
-`read_private` is lent to plugins that read key files: it refuses what is not the user's alone.
+`read_private` is lent to plugins that read key files: it refuses what is not the user's alone. `is_key`,
+`check_key` and `outdated` are lent to stores: what a key looks like, and which bundles are old enough to go.
 """
 
 from __future__ import annotations
@@ -24,13 +25,24 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import pluggy
 
+from collector.keeping import check_key, is_key, outdated
 from collector.keys import read_private
 from collector.model import Json, MappingPack, Option, Sink, Source
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key, Signer
 
-__all__ = ["API", "GROUP", "SignerType", "hookimpl", "hookspec", "read_private"]
+__all__ = [
+    "API",
+    "GROUP",
+    "SignerType",
+    "check_key",
+    "hookimpl",
+    "hookspec",
+    "is_key",
+    "outdated",
+    "read_private",
+]
 
 API = 1
 GROUP = "evidence_collector"
