@@ -1,0 +1,107 @@
+"""A real HTTP double of AWS (moto), a proxy in front of it that can fail, and runs of the agent."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
+
+
+def loaded(path: Path) -> Any:
+    """A module that lies beside this one."""
+    spec = importlib.util.spec_from_file_location(f"aws_{path.stem}", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Moto:
+    """moto's server on a free port of loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        import socket
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        environ = {
+            **os.environ,
+            "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+            "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+        }
+        self._log = (folder / "moto.log").open("wb")
+        self._process = subprocess.Popen(
+            [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", str(self.port)],
+            env=environ,
+            stdout=self._log,
+            stderr=self._log,
+        )
+        self._wait()
+
+    def _wait(self) -> None:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/moto-api/", timeout=2).close()
+                return
+            except (OSError, urllib.error.URLError):
+                time.sleep(0.1)
+        raise RuntimeError("moto did not start")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+        self._log.close()
+
+
+def session(url: str, region: str = "us-east-1", role: str = "") -> Any:
+    """A boto3 session whose clients all go to `url`; with a role, as that role."""
+    import boto3
+
+    class Session(boto3.Session):
+        def client(self, *names: Any, **options: Any) -> Any:
+            return super().client(*names, **{"endpoint_url": url, **options})
+
+    made = Session("test", "test", region_name=region)
+    if not role:
+        return made
+    given = made.client("sts").assume_role(RoleArn=role, RoleSessionName="seed")["Credentials"]
+    return Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name=region)
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
+    made = Moto(tmp_path_factory.mktemp("moto"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """Credentials that lead nowhere, and nothing of this machine's own."""
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    return monkeypatch
