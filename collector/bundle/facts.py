@@ -14,7 +14,7 @@ from itertools import pairwise
 from collector.canonical import dumps
 from collector.model import Json, Outcome
 
-__all__ = ["FORMAT", "check_facts"]
+__all__ = ["AUTHORITY", "FORMAT", "check_facts"]
 
 FORMAT = 1
 _MAX_TEXT = 2000
@@ -24,6 +24,9 @@ _TIME = re.compile(
 )
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _SERIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+AUTHORITY = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+"""What a time stamp authority may be called: it names files, and a dot would end the name."""
+
 _STATES = ("done", "failed", "stopped")
 _REASONS = frozenset(outcome.value for outcome in Outcome if not outcome.answered)
 
@@ -48,6 +51,7 @@ def _check_order(predicate: Mapping[str, Json]) -> None:
         "derived": lambda each: each["kind"],
         "plugins": lambda plugin: plugin["name"],
         "principals": lambda principal: principal,
+        "authorities": lambda name: name,
         "completeness": lambda each: (each["kind"], dumps(each["scope"])),
     }
     for key, order in sorted_by.items():
@@ -178,9 +182,10 @@ _PREDICATE = _table(
     gaps=_mapping(_kind, _mapping(_reason, _integer(1))),
     completeness=_list(_table(kind=_kind, scope=_scope, complete=_boolean)),
     keep=_or_null(_integer(0)),
-    authorities=_list(_text),
+    authorities=_list(_matching(AUTHORITY, "lower case letters, digits, _ and -, at most 32")),
     secret_key_id=_or_null(_id),
     signer=_table(fingerprint=_text, key=_text),
+    witness=_or_null(_table(fingerprint=_text, key=_text)),
     series=_table(
         name=_matching(_SERIES, "letters, digits, . _ and -, at most 100"),
         epoch=_time,

@@ -12,22 +12,29 @@ from collections.abc import Iterable
 __all__ = [
     "CONTROLS",
     "DERIVED",
+    "DISCLOSED",
+    "DISCLOSURE",
     "EXCEPTIONS",
     "FINDINGS",
     "KINDS",
     "LEDGER",
+    "MAPPINGS",
     "MAX_MEMBERS",
     "PLAN",
     "README",
     "REQUIRED",
     "SCRIPT",
     "SEGMENTS",
+    "SIGSTORE",
+    "STAMPS",
     "STATEMENT",
     "check_names",
     "holds_lines",
     "is_signed",
     "largest",
     "place",
+    "stamp_label",
+    "stamp_name",
 ]
 
 PLAN = "plan.json"
@@ -35,12 +42,17 @@ KINDS = "kinds.json"
 LEDGER = "ledger.jsonl.gz"
 SEGMENTS = "segments/"
 DERIVED = "derived/"
+MAPPINGS = "mappings/"
 EXCEPTIONS = "exceptions.json"
 FINDINGS = "findings.jsonl.gz"
 CONTROLS = "controls.jsonl.gz"
 README = "README.txt"
 SCRIPT = "verify.sh"
 STATEMENT = "statement.dsse.json"
+SIGSTORE = "statement.sigstore.json"
+STAMPS = "stamps/"
+DISCLOSURE = "disclosure.json"
+DISCLOSED = "disclosed.jsonl"
 
 REQUIRED = (PLAN, KINDS, LEDGER, EXCEPTIONS, FINDINGS, CONTROLS, README, SCRIPT, STATEMENT)
 
@@ -67,6 +79,8 @@ _ORDER = tuple(
         r"statement\.dsse\.json",
         r"statement\.sigstore\.json",
         rf"stamps/{_WORD}\.tsr",
+        r"disclosure\.json",  # this and the next in partial bundles alone
+        r"disclosed\.jsonl",
     )
 )
 _SORTED = {5, 13}  # mappings and stamps; segments and derived stand in an order that the statement signs
@@ -84,6 +98,16 @@ def place(name: str) -> int:
     raise ValueError(f"no member of a bundle may be named {name[:_MAX_NAME]!a}")
 
 
+def stamp_name(label: str) -> str:
+    """The member that holds the stamp of this label (`collector.bundle.stamp.labels`)."""
+    return f"{STAMPS}{label}.tsr"
+
+
+def stamp_label(name: str) -> str | None:
+    """The label of a stamp's member; None for any other member."""
+    return name[len(STAMPS) : -len(".tsr")] if name.startswith(STAMPS) else None
+
+
 def holds_lines(name: str) -> bool:
     """Whether a member is a file of lines, with a tree."""
     return name.endswith(".jsonl.gz") and not name.startswith("mappings/")
@@ -96,10 +120,12 @@ def is_signed(name: str) -> bool:
 
 def largest(name: str) -> int:
     """How many bytes a member may have in the archive."""
-    if holds_lines(name):
+    if holds_lines(name) or name == DISCLOSED:
         return 64 * _GIB
-    if name in (PLAN, KINDS, EXCEPTIONS, STATEMENT):
+    if name in (PLAN, KINDS, EXCEPTIONS, STATEMENT, DISCLOSURE):
         return 64 * _MIB  # a hundred thousand tasks or subjects, each with a few hundred bytes
+    if name == SIGSTORE:
+        return 65 * _MIB  # the statement again, and stamps
     if name.startswith("mappings/"):
         return 16 * _MIB
     return _MIB

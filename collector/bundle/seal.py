@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 from collector.bundle import layout
 from collector.bundle.archive import ArchiveWriter
+from collector.bundle.authority import TimeAuthority, ask_all
 from collector.bundle.facts import FORMAT
 from collector.bundle.identity import PublicKey
-from collector.bundle.sign import sign
+from collector.bundle.sign import parse_envelope, public_key, sign, signatures
+from collector.bundle.sigstore import sigstore_bundle
+from collector.bundle.stamp import over_first
 from collector.bundle.statement import Subject, build, tree
 from collector.bundle.tally import Tally
 from collector.canonical import sha256_hex
 from collector.lines import Sealed
-from collector.model import ConfigError, Json
+from collector.model import Json
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -34,6 +37,7 @@ class SealedBundle:
         fingerprint: the signer's.
         size: bytes of the archive.
         counts, gaps: as the statement has them.
+        unstamped: time stamp authority to why its stamp is missing.
     """
 
     path: Path
@@ -42,6 +46,7 @@ class SealedBundle:
     size: int
     counts: Mapping[str, int]
     gaps: Mapping[str, Mapping[str, int]]
+    unstamped: Mapping[str, str]
 
 
 def script() -> bytes:
@@ -49,28 +54,35 @@ def script() -> bytes:
     return _packaged(layout.SCRIPT)
 
 
-def seal(folder: Path, facts: Mapping[str, Json], signer: Signer, out: Path) -> SealedBundle:
+def seal(
+    folder: Path,
+    facts: Mapping[str, Json],
+    signer: Signer,
+    out: Path,
+    *,
+    witness: Signer | None = None,
+    authorities: Sequence[TimeAuthority] = (),
+) -> SealedBundle:
     """Write the bundle of a run.
 
     Args:
         folder: the run's folder, laid out as the archive will be; README.txt and verify.sh are added.
-        facts: the predicate (docs/format.md, "Statement") but for `format`, `tree`, `counts`, `gaps`
-            and `signer`, which are found here. The order of segments is that of `tasks`, the order
-            of derived tables that of `derived`.
+        facts: the predicate (docs/format.md, "Statement") but for `format`, `tree`, `counts`, `gaps`,
+            `signer`, `witness` and `authorities`, which are found here. The order of segments is that
+            of `tasks`, the order of derived tables that of `derived`.
         signer: what signs.
         out: where the archive shall be; nothing may be there.
+        witness: what signs beside it.
+        authorities: who is asked for time stamps. One that fails leaves the bundle without its stamp.
 
     Raises:
         ValueError: the facts or the folder are not as the format says.
         VerifyError: a file of lines in the folder is not as the format says.
-        ConfigError: the key cannot sign.
+        ConfigError: a key cannot sign.
         FileExistsError: there is something at `out`.
         OSError: the disk is full, or a file cannot be read.
     """
-    try:
-        key = PublicKey.of(signer.public_key)
-    except ValueError as error:
-        raise ConfigError(f"signing key: {error}") from None
+    key = public_key(signer)
     names = _members(folder, facts)
     sealed, tally = _count(folder, names)
     predicate = {
@@ -79,17 +91,35 @@ def seal(folder: Path, facts: Mapping[str, Json], signer: Signer, out: Path) -> 
         "tree": tree(sealed),
         "counts": tally.counts,
         "gaps": tally.gaps,
-        "signer": {"fingerprint": key.fingerprint, "key": key.pem},
+        "signer": _shown(key),
+        "witness": None if witness is None else _shown(public_key(witness)),
+        "authorities": sorted(each.name for each in authorities),
     }
     with ArchiveWriter(out) as archive:
         subjects = [Subject(name, archive.add(name, folder / name)) for name in names]
         for name, data in ((layout.README, _packaged(layout.README)), (layout.SCRIPT, script())):
             subjects.append(Subject(name, archive.add(name, data)))
         payload = build(subjects, predicate)
-        archive.add(layout.STATEMENT, sign(payload, signer))
-    return SealedBundle(
-        out, sha256_hex(payload), key.fingerprint, out.stat().st_size, tally.counts, tally.gaps
-    )
+        unstamped = _state(archive, sign(payload, signer, witness), authorities)
+    size = out.stat().st_size
+    return SealedBundle(out, sha256_hex(payload), key.fingerprint, size, tally.counts, tally.gaps, unstamped)
+
+
+def _shown(key: PublicKey) -> dict[str, Json]:
+    return {"fingerprint": key.fingerprint, "key": key.pem}
+
+
+def _state(
+    archive: ArchiveWriter, statement: bytes, authorities: Sequence[TimeAuthority]
+) -> Mapping[str, str]:
+    """Add the statement in both of its forms, and the stamps that could be had."""
+    envelope = parse_envelope(statement)
+    asked = ask_all(authorities, signatures(envelope))
+    archive.add(layout.STATEMENT, statement)
+    archive.add(layout.SIGSTORE, sigstore_bundle(envelope, over_first(asked.stamps)))
+    for label in sorted(asked.stamps, key=layout.stamp_name):
+        archive.add(layout.stamp_name(label), asked.stamps[label])
+    return asked.problems
 
 
 def _packaged(name: str) -> bytes:

@@ -16,34 +16,58 @@ if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope
     from securesystemslib.signer import Signer
 
-__all__ = ["PAYLOAD_TYPE", "parse_envelope", "sign", "signed_by"]
+__all__ = ["PAYLOAD_TYPE", "parse_envelope", "public_key", "sign", "signatures", "signed_by"]
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-_MAX_SIGNATURES = 8
+_MAX_SIGNATURES = 2  # the agent's and a witness'
 
 
-def sign(payload: bytes, signer: Signer) -> bytes:
-    """Sign a statement's bytes; the signature is verified before it is given out.
+def sign(payload: bytes, signer: Signer, witness: Signer | None = None) -> bytes:
+    """Sign a statement's bytes; each signature is verified before it is given out.
+
+    Args:
+        signer: the agent's key, whose signature comes first.
+        witness: a second key, of somebody else, that signs the same.
 
     Returns:
         The canonical bytes of the envelope.
 
     Raises:
-        ConfigError: the key is of a kind that is not allowed, or its signature does not verify.
+        ConfigError: a key is of a kind that is not allowed, its signature does not verify, or both keys
+            are the same.
     """
     from securesystemslib.dsse import Envelope
+
+    envelope = Envelope(payload, PAYLOAD_TYPE, {})
+    for each in (signer, witness):
+        if each is not None:
+            _add(envelope, each)
+    return dumps(envelope.to_dict())
+
+
+def _add(envelope: Envelope, signer: Signer) -> None:
     from securesystemslib.signer import Signature
 
-    try:
-        key = PublicKey.of(signer.public_key)
-    except ValueError as error:
-        raise ConfigError(f"signing key: {error}") from None
-    envelope = Envelope(payload, PAYLOAD_TYPE, {})
+    key = public_key(signer)
+    if key.fingerprint in envelope.signatures:
+        raise ConfigError(f"[witness] has the key of [sign], {key.fingerprint}; it must be another one")
     made = signer.sign(envelope.pae())
-    envelope.signatures = {key.fingerprint: Signature(key.fingerprint, made.signature)}
+    envelope.signatures[key.fingerprint] = Signature(key.fingerprint, made.signature)
     if not signed_by(envelope, key):
         raise ConfigError(f"signing key {key.fingerprint}: what it signed does not verify")
-    return dumps(envelope.to_dict())
+
+
+def public_key(signer: Signer) -> PublicKey:
+    """The key that a signer signs with. Raises ConfigError for a kind that is not allowed."""
+    try:
+        return PublicKey.of(signer.public_key)
+    except ValueError as error:
+        raise ConfigError(f"signing key: {error}") from None
+
+
+def signatures(envelope: Envelope) -> tuple[bytes, ...]:
+    """The bytes of an envelope's signatures, in its order: what stamps are over."""
+    return tuple(bytes.fromhex(each.signature) for each in envelope.signatures.values())
 
 
 def parse_envelope(data: bytes) -> Envelope:

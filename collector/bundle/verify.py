@@ -1,9 +1,9 @@
 """Verifies a bundle: from the first byte of the archive to the last line of evidence.
 
 In this order, each step on ground that the one before has proven: the archive's form, the envelope's
-form, the statement's form, the signature and its signer, the members' digests, the lines and their
-trees, and what plan and lines say against what the statement says. The first link that breaks is the
-one that is named.
+form, the statement's form, the stamps, the signatures and their signers, the members' digests, the lines
+and their trees, and what plan and lines say against what the statement says. The first link that breaks
+is the one that is named.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from collector.bundle import layout
 from collector.bundle.archive import Archive
+from collector.bundle.dated import Dated, Dating, beside, check_dates
 from collector.bundle.identity import PublicKey
 from collector.bundle.sign import parse_envelope, signed_by
 from collector.bundle.statement import Subject, parse, tree
@@ -27,7 +28,7 @@ from collector.model import Json, VerifyError
 if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope
 
-__all__ = ["Verified", "verify"]
+__all__ = ["Verified", "check_signers", "check_stamped", "verify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Verified:
         digest: SHA-256 of the statement's bytes, in hexadecimal; the next of the series names it.
         members: how many files the signature covers.
         lines: how many lines stand in their place in its trees.
+        stamps: what trusted time stamp authorities say of its signatures, the earliest first.
         warnings: what does not break it, but should be known; a line each.
     """
 
@@ -50,16 +52,25 @@ class Verified:
     digest: str
     members: int
     lines: int
+    stamps: tuple[Dated, ...]
     warnings: tuple[str, ...]
 
 
-def verify(path: Path, trust: Trust, *, expected_signers: int = 1) -> Verified:
+def verify(
+    path: Path,
+    trust: Trust,
+    *,
+    expected_signers: int | None = None,
+    others: Mapping[str, bytes] | None = None,
+) -> Verified:
     """Verify one bundle against the keys that are trusted.
 
     Args:
         path: the archive.
-        trust: whose signatures count.
-        expected_signers: how many signatures it must have, each by a trusted key.
+        trust: whose signatures and stamps count.
+        expected_signers: how many trusted keys must have signed it; the trust's own number if left out.
+        others: stamps that came later, and the Sigstore bundle over them, by what follows the bundle's
+            name without `.zip`; what lies beside the archive if left out.
 
     Raises:
         VerifyError: which link broke, in one line. Hostile bytes raise nothing else.
@@ -68,7 +79,10 @@ def verify(path: Path, trust: Trust, *, expected_signers: int = 1) -> Verified:
         _check_members(archive)
         envelope = parse_envelope(archive.read(layout.STATEMENT))
         subjects, predicate = parse(envelope.payload)
-        signers = _signers(envelope, predicate, trust, expected_signers)
+        later = beside(path) if others is None else others
+        dating = check_dates(archive, envelope, predicate, trust, later)
+        signers, notes = check_signers(envelope, predicate, trust, dating, expected_signers or trust.signers)
+        check_stamped(dating, trust)
         _check_subjects(archive, subjects)
         lines = _check_lines(archive, predicate)
         _check_documents(archive, predicate)
@@ -79,7 +93,8 @@ def verify(path: Path, trust: Trust, *, expected_signers: int = 1) -> Verified:
         digest=sha256_hex(envelope.payload),
         members=len(subjects),
         lines=lines,
-        warnings=("not stamped: the time of signing is the signer's own word",),
+        stamps=tuple(dating.stamps),
+        warnings=(*notes, *dating.warnings),
     )
 
 
@@ -87,50 +102,95 @@ def _check_members(archive: Archive) -> None:
     for name in layout.REQUIRED:
         if name not in archive:
             raise VerifyError(f"{archive.path.name}: {name} is missing")
-    behind = [member.name for member in archive.members if not layout.is_signed(member.name)]
-    if extra := behind[1:]:
-        raise VerifyError(f"{archive.path.name}: {extra[0]} is nothing that this version can check")
+    for member in archive.members:
+        if layout.place(member.name) > layout.place(layout.stamp_name("x")):
+            raise VerifyError(f"{archive.path.name}: {member.name} belongs in a partial bundle alone")
 
 
-def _signers(
-    envelope: Envelope, predicate: Mapping[str, Json], trust: Trust, expected: int
-) -> tuple[TrustedKey, ...]:
-    if len(envelope.signatures) != expected:
-        raise VerifyError(f"{len(envelope.signatures)} signatures, expected {expected}")
-    signers = tuple(_signer(envelope, id_, predicate, trust) for id_ in envelope.signatures)
-    _check_named_signer(predicate, signers)
-    return signers
+def check_signers(
+    envelope: Envelope, predicate: Mapping[str, Json], trust: Trust, dating: Dating, expected: int
+) -> tuple[tuple[TrustedKey, ...], list[str]]:
+    """Verify the signatures: the agent's first, then the witness' if there is one.
+
+    Returns:
+        The trusted keys that signed, and a line for each good signature that does not count.
+
+    Raises:
+        VerifyError: a signature is not good, the agent's does not count, or fewer count than expected.
+    """
+    _check_named(envelope, predicate)
+    agent, *witnesses = envelope.signatures
+    signers = [_signer(envelope, agent, predicate["signer"], trust, _times(predicate, dating, 0))]
+    if signers[0].purpose == "witness":
+        raise VerifyError(f"signature of {signers[0].name}, {agent}: the key is trusted as a witness' alone")
+    notes = []
+    for number, id_ in enumerate(witnesses, 1):
+        times = _times(predicate, dating, number)
+        try:
+            signers.append(_signer(envelope, id_, predicate["witness"], trust, times))
+        except _DoesNotCount as error:
+            notes.append(f"the witness' signature counts for nothing: {error}")
+    if len(signers) < expected:
+        why = f"; {notes[0]}" if notes else ""
+        raise VerifyError(f"signed by {len(signers)} of the {expected} trusted keys that must have{why}")
+    return tuple(signers), notes
 
 
-def _signer(envelope: Envelope, id_: str, predicate: Mapping[str, Json], trust: Trust) -> TrustedKey:
+def check_stamped(dating: Dating, trust: Trust) -> None:
+    """Raise VerifyError where fewer authorities have stamped the first signature than the trust requires."""
+    stamped = {each.authority for each in dating.stamps if each.signature == 0}
+    if len(stamped) < trust.stamps_required:
+        why = f"; {dating.warnings[0]}" if dating.warnings else ""
+        many = f"{len(stamped)} of the {trust.stamps_required} trusted authorities"
+        raise VerifyError(f"stamped by {many} that must have{why}")
+
+
+class _DoesNotCount(VerifyError):  # noqa: N818 - the name says what is the matter with the signature
+    """A signature that is good, by a key that is not trusted for it."""
+
+
+def _times(predicate: Mapping[str, Json], dating: Dating, number: int) -> tuple[datetime, datetime | None]:
+    return datetime.fromisoformat(predicate["window"]["to"]), dating.latest.get(number)
+
+
+def _signer(
+    envelope: Envelope,
+    id_: str,
+    named: Mapping[str, Json],
+    trust: Trust,
+    times: tuple[datetime, datetime | None],
+) -> TrustedKey:
     known = trust.find(id_)
     if known is None:
-        raise VerifyError(_stranger(envelope, id_, predicate))
+        raise _stranger(envelope, id_, named)
     if not signed_by(envelope, known.key):
         raise VerifyError(f"signature does not verify with the key of {known.name}, {id_}")
-    signed_at = datetime.fromisoformat(predicate["window"]["to"])
-    if why := known.refusal(signed_at):
-        raise VerifyError(f"signature of {known.name}, {id_}: {why}")
+    if named["key"] != known.key.pem:
+        raise VerifyError("statement: names another key than the one whose signature it bears")
+    if why := known.refusal(*times):
+        raise _DoesNotCount(f"signature of {known.name}, {id_}: {why}")
     return known
 
 
-def _stranger(envelope: Envelope, id_: str, predicate: Mapping[str, Json]) -> str:
+def _stranger(envelope: Envelope, id_: str, named: Mapping[str, Json]) -> VerifyError:
     """Say of a signature by nobody we know whether it is at least good, by the key that it brings along."""
     try:
-        brought = PublicKey.from_pem(predicate["signer"]["key"])
+        brought = PublicKey.from_pem(named["key"])
     except ValueError:
         brought = None
     if brought is not None and brought.fingerprint == id_ and signed_by(envelope, brought):
-        return f"signature valid, signer unknown: {id_}"
-    return f"signature by an unknown key that cannot be checked: {id_!a:.60}"
+        return _DoesNotCount(f"signature valid, signer unknown: {id_}")
+    return VerifyError(f"signature by an unknown key that cannot be checked: {id_!a:.60}")
 
 
-def _check_named_signer(predicate: Mapping[str, Json], signers: Sequence[TrustedKey]) -> None:
-    named = predicate["signer"]
-    for signer in signers:
-        if (named["fingerprint"], named["key"]) == (signer.key.fingerprint, signer.key.pem):
-            return
-    raise VerifyError("statement: names another signer than the one whose signature it bears")
+def _check_named(envelope: Envelope, predicate: Mapping[str, Json]) -> None:
+    """The statement names its signers in the order of its signatures: none can be taken away unseen."""
+    named = [each["fingerprint"] for each in (predicate["signer"], predicate["witness"]) if each is not None]
+    found = list(envelope.signatures)
+    if found != named and len(found) == len(named):
+        raise VerifyError("statement: names another signer than the one whose signature it bears")
+    if found != named:
+        raise VerifyError(f"{len(found)} signatures, where the statement names {len(named)} signers")
 
 
 def _check_subjects(archive: Archive, subjects: Sequence[Subject]) -> None:

@@ -181,9 +181,10 @@ class Forger:
         self._signer = signer
 
     def members(self, bundle: Path) -> Members:
-        """What a bundle holds, in order."""
+        """What a bundle holds, in order, but for the Sigstore bundle, which repeats the statement."""
         with Archive(bundle) as archive:
-            return [(member.name, archive.read(member.name)) for member in archive.members]
+            names = [member.name for member in archive.members if member.name != "statement.sigstore.json"]
+            return [(name, archive.read(name)) for name in names]
 
     def archive(self, members: Members) -> Path:
         """An archive of these members, whatever they are."""

@@ -63,7 +63,7 @@ def test_it_unpacks_what_it_verified(sealed: Seals, keys: Path, tmp_path: Path) 
     assert ran(keys / "ed.pub.pem", sealed("ed").path, tmp_path / "out").returncode == 0
     found = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     with Archive(sealed("ed").path) as archive:
-        assert found == {member.name for member in archive.members} - {"statement.dsse.json"}
+        assert found == {member.name for member in archive.members if not member.name.startswith("statement.")}
         for name in found:
             assert (tmp_path / "out" / name).read_bytes() == archive.read(name)
 

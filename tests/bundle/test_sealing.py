@@ -60,6 +60,7 @@ def test_members_stand_in_the_order_of_the_format(sealed: Seals) -> None:
         "README.txt",
         "verify.sh",
         "statement.dsse.json",
+        "statement.sigstore.json",
     ]
     segments = [name for name in names if name.startswith("segments/")]
     assert segments == sorted(segments, reverse=True)

@@ -118,10 +118,12 @@ def test_an_added_file_is_named(sealed: Seals, trust: Trust, forger: Forger) -> 
     for name in (f"segments/{'0' * 64}.jsonl.gz", "mappings/evil/checks/x.toml"):
         added = sorted([*members, (name, b"x")], key=lambda each: layout.place(each[0]))
         assert f"{name} was added" in refusal(forger.archive(added), trust)
-    for name in ("statement.sigstore.json", "stamps/freetsa.tsr"):
-        assert "nothing that this version can check" in refusal(
-            forger.archive([*members, (name, b"x")]), trust
-        )
+    added = (
+        ("statement.sigstore.json", "not what the statement and the stamps make"),
+        ("stamps/freetsa.tsr", "a stamp that the statement does not speak of"),
+    )
+    for name, why in added:
+        assert why in refusal(forger.archive([*members, (name, b"x")]), trust)
 
 
 def test_a_changed_file_is_named(sealed: Seals, trust: Trust, forger: Forger) -> None:
@@ -251,7 +253,7 @@ def test_a_stranger_who_brings_along_a_trusted_key_is_refused(
         statement["predicate"]["signer"] = {"fingerprint": trusted.fingerprint, "key": trusted.pem}
 
     forged = forger.signed(forger.members(sealed("stranger").path), claim, key="stranger")
-    assert "unknown key that cannot be checked" in refusal(forged, trust)
+    assert "names another signer" in refusal(forged, trust)
 
 
 def test_the_named_signer_must_be_the_one_who_signed(sealed: Seals, trust: Trust, forger: Forger) -> None:
@@ -259,8 +261,8 @@ def test_the_named_signer_must_be_the_one_who_signed(sealed: Seals, trust: Trust
     assert "names another signer" in refusal(forger.signed(members, key="ed"), trust)
 
 
-def test_fewer_or_more_signatures_than_expected_are_refused(sealed: Seals, trust: Trust) -> None:
-    with pytest.raises(VerifyError, match="1 signatures, expected 2"):
+def test_fewer_signatures_than_expected_are_refused(sealed: Seals, trust: Trust) -> None:
+    with pytest.raises(VerifyError, match="signed by 1 of the 2 trusted keys"):
         verify(sealed("ed").path, trust, expected_signers=2)
 
 
