@@ -10,7 +10,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-__all__ = ["Tree", "inclusion_proof", "leaf_hash", "root_of", "root_of_leaves", "verify_inclusion"]
+__all__ = [
+    "Climber",
+    "Prover",
+    "Tree",
+    "inclusion_proof",
+    "leaf_hash",
+    "root_of",
+    "root_of_leaves",
+    "verify_inclusion",
+]
 
 # Leaves are folded in batches of a power of two, in one comprehension: a merge for each leaf that comes
 # in costs twice the time in the interpreter.
@@ -106,15 +115,120 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
     """
     if not 0 <= index < len(leaves):
         raise IndexError(f"no leaf {index} in a tree of {len(leaves)}")
+    return _path(_levels(leaves), index)
+
+
+class Prover:
+    """A tree that grows at its end and gives the paths of many entries in one pass.
+
+    Whole batches of leaves are subtrees of the RFC's tree. A path is in two parts: the lower lies in the
+    entry's batch and is known once that is full; the upper is the same for the whole batch and is known
+    at the end. What is kept is a hash a batch.
+    """
+
+    BATCH = _BATCH
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._tops: list[bytes] = []
+        self._levels: list[Sequence[bytes]] = []
+
+    def __len__(self) -> int:
+        return self._size
+
+    def batch(self, leaves: Sequence[bytes], places: Iterable[int]) -> list[list[bytes]]:
+        """Append a batch of leaf hashes, and give the lower paths of those at these places in it.
+
+        Args:
+            leaves: exactly `BATCH`; fewer, but one at least, in the last batch alone.
+            places: from 0, within the batch.
+
+        Raises:
+            ValueError: the batch has another size, or follows one that was not whole.
+        """
+        if not 0 < len(leaves) <= _BATCH or self._size % _BATCH:
+            raise ValueError("batches must be whole, but for the last")
+        levels = _levels(leaves)
+        self._size += len(leaves)
+        self._tops.append(levels[-1][0])
+        self._levels = []
+        return [_path(levels, place) for place in places]
+
+    def upper(self, number: int) -> list[bytes]:
+        """The upper part of the paths of batch `number`, from 0; ask when all batches are in."""
+        if not self._levels:
+            self._levels = _levels(self._tops)
+        return _path(self._levels, number)
+
+    def root(self) -> bytes:
+        """The root over all entries so far."""
+        return root_of_leaves(self._tops)
+
+
+def _levels(leaves: Sequence[bytes]) -> list[Sequence[bytes]]:
+    levels = [leaves]
+    while len(levels[-1]) > 1:
+        levels.append(_level_up(levels[-1]))
+    return levels
+
+
+def _path(levels: Sequence[Sequence[bytes]], index: int) -> list[bytes]:
     path = []
-    level = leaves
-    while len(level) > 1:
+    for level in levels[:-1]:
         sibling = index ^ 1
         if sibling < len(level):
             path.append(level[sibling])
-        level = _level_up(level)
-        index //= 2
+        index >>= 1
     return path
+
+
+class Climber:
+    """Verifies many paths of one tree, entries in ascending order, and climbs no stretch twice.
+
+    Says what `verify_inclusion` says: where two entries meet, what is above is the same hash and the same
+    rest of the path, or the second does not hold.
+    """
+
+    def __init__(self, size: int, root: bytes) -> None:
+        self._size = size
+        self._root = root
+        self._index = -1
+        self._path: list[bytes] = []
+        self._climbed: list[tuple[bytes, int]] = []  # at each level: the node, and how much path is used
+
+    def proves(self, entry: bytes, index: int, path: Sequence[bytes]) -> bool:
+        """Whether the entry stands at this place; False, too, for a path longer or shorter than it is."""
+        if not 0 <= index < self._size:
+            return False
+        top, used, at, last = leaf_hash(entry), 0, index, self._size - 1
+        climbed = [(top, 0)]
+        while last:
+            level = len(climbed) - 1
+            if self._meets(index, level):
+                return self._continues(climbed, path, index)
+            if at ^ 1 <= last:
+                if used == len(path):
+                    return False
+                top = _node(path[used], top) if at % 2 else _node(top, path[used])
+                used += 1
+            at, last = at >> 1, last >> 1
+            climbed.append((top, used))
+        if used != len(path) or top != self._root:
+            return False
+        self._index, self._path, self._climbed = index, list(path), climbed
+        return True
+
+    def _meets(self, index: int, level: int) -> bool:
+        return self._index >= 0 and self._index >> level == index >> level
+
+    def _continues(self, climbed: list[tuple[bytes, int]], path: Sequence[bytes], index: int) -> bool:
+        level = len(climbed) - 1
+        (top, used), (known, before) = climbed[level], self._climbed[level]
+        if top != known or list(path[used:]) != self._path[before:]:
+            return False
+        above = [(node, count - before + used) for node, count in self._climbed[level + 1 :]]
+        self._index, self._path, self._climbed = index, list(path), climbed + above
+        return True
 
 
 def verify_inclusion(entry: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:

@@ -13,7 +13,7 @@ import stat
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -61,18 +61,22 @@ class ArchiveWriter:
 
     def add(self, name: str, source: Path | bytes) -> str:
         """Append a member, by streaming, and return the SHA-256 of its contents in hexadecimal."""
-        layout.check_names([*(member.name for member in self._members[-1:]), name])
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        digest = hashlib.sha256()
+        self.add_chunks(name, size, _hashed(_chunks(source), digest.update))
+        return digest.hexdigest()
+
+    def add_chunks(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
+        """As `add`, for contents that come in pieces and whose size is known before."""
+        layout.check_names([*(member.name for member in self._members[-1:]), name])
         if size > layout.largest(name):
             raise ValueError(f"{name}: {size} bytes, at most {layout.largest(name)}")
-        digest, crc = hashlib.sha256(), 0
+        crc = 0
         self._file.write(local_header(Member(name, size, 0, self._at)))
-        for chunk in _chunks(source):
-            digest.update(chunk)
+        for chunk in chunks:
             crc = zlib.crc32(chunk, crc)
             self._file.write(chunk)
         self._close_member(Member(name, size, crc, self._at))
-        return digest.hexdigest()
 
     def _close_member(self, member: Member) -> None:
         if self._file.tell() != member.end:
@@ -109,6 +113,12 @@ def _chunks(source: Path | bytes) -> Iterator[bytes]:
     with source.open("rb") as file:
         while chunk := file.read(_CHUNK):
             yield chunk
+
+
+def _hashed(chunks: Iterable[bytes], update: Callable[[bytes], object]) -> Iterator[bytes]:
+    for chunk in chunks:
+        update(chunk)
+        yield chunk
 
 
 class Window:

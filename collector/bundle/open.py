@@ -23,6 +23,8 @@ def open_bundle(path: Path, folder: Path) -> Path:
         OSError: the folder exists, or the disk is full.
     """
     with Archive(path) as archive:
+        if layout.DISCLOSED in archive:
+            raise VerifyError(f"{path.name}: a partial bundle can be verified, not judged or asked")
         for name in layout.REQUIRED:
             if name not in archive:
                 raise VerifyError(f"{archive.path.name}: {name} is missing")
