@@ -11,6 +11,7 @@ import click
 from collector.cli.options import MOMENT, Configured, Output, configured, printing
 
 if TYPE_CHECKING:
+    from collector.bundle.identity import PublicKey
     from collector.model import Json
     from collector.report.page import Page
 
@@ -102,11 +103,12 @@ def revoke(
 
     moment = at or datetime.now(UTC).replace(microsecond=0)
     revoked = revoke_key(_place(trust), fingerprint, Revocation(moment, reason)).fingerprint
+    signing, _ = _signing(configured)
     value = {
         "revoked": revoked,
         "at": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
         "reason": reason,
-        "signs": _signing(configured)[0] == revoked,
+        "signs": signing is not None and signing.fingerprint == revoked,
     }
     output.give(value, lambda page: _revoked(value, page))
 
@@ -126,14 +128,14 @@ def _overlap(text: str) -> timedelta:
         raise click.UsageError(f"--overlap: {error}") from None
 
 
-def _signing(configured: Configured) -> tuple[str | None, str | None]:
-    """The fingerprint of the key that signs now, or why that cannot be told."""
+def _signing(configured: Configured) -> tuple[PublicKey | None, str | None]:
+    """The key that signs now, or why that cannot be told."""
     from collector.model import CollectorError
     from collector.run.rotation import signing_key
 
     try:
         config, plugins = configured.load()
-        return signing_key(config.sign, plugins).fingerprint, None
+        return signing_key(config.sign, plugins), None
     except CollectorError as error:
         return None, str(error)
 

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from collector.bundle.trust import Trust, TrustedKey
+from collector.bundle.identity import PublicKey
+from collector.bundle.trust import Trust, TrustedKey, trust_entry
 from collector.model import Json
 from collector.report.page import Page
 
 __all__ = ["keys_json", "keys_text"]
 
 
-def keys_json(trust: Trust, signing: str | None, problem: str | None, now: datetime) -> dict[str, Json]:
+def keys_json(trust: Trust, signing: PublicKey | None, problem: str | None, now: datetime) -> dict[str, Json]:
     """What a trust file says.
 
     Args:
         trust: the file.
-        signing: fingerprint of the key that signs now, None where it cannot be had.
+        signing: the key that signs now, None where it cannot be had.
         problem: why not.
         now: the moment that validity is told for.
     """
+    fingerprint = signing.fingerprint if signing else None
     return {
-        "keys": [_key(each, signing, now) for each in trust.keys],
+        "keys": [_key(each, fingerprint, now) for each in trust.keys],
         "authorities": [each.name for each in trust.authorities],
         "signers": trust.signers,
         "stamps": trust.stamps_required,
-        "signing": signing,
-        "trusted": None if signing is None else trust.find(signing) is not None,
+        "signing": fingerprint,
+        "signing_key": signing.pem if signing else None,
+        "trusted": None if signing is None else trust.find(signing.fingerprint) is not None,
         "problem": problem,
     }
 
@@ -69,7 +72,10 @@ def keys_text(value: Json, page: Page) -> list[str]:
     if value["problem"]:
         lines += page.wrap(f"Which key signs now is not known: {value['problem']}", 0, 2)
     elif not value["trusted"]:
-        lines += page.wrap(f"The key that signs now is not among them: {value['signing']}", 0, 2)
+        lines += page.wrap(
+            "The key that signs now is not among them; where it may, add this to the trust file:"
+        )
+        lines += ["", *trust_entry(value["signing_key"], "agent").splitlines()]
     return lines
 
 
