@@ -19,13 +19,31 @@ from collector.model import ConfigError, Json, Option
 from collector.settings import Place, read_options
 from collector.toml import Document, Table, nearest, parse, printable, quoted, read
 
-__all__ = ["OPTIONS", "Config", "Entry", "Registry", "config_folder", "find", "load", "state_folder"]
+__all__ = [
+    "AUTHORITY",
+    "OPTIONS",
+    "STAMP_OPTIONS",
+    "Config",
+    "Entry",
+    "Registry",
+    "StampEntry",
+    "config_folder",
+    "find",
+    "load",
+    "state_folder",
+]
 
 FILE = "collector.toml"
 _APPLICATION = "collector"
 _BUILT_IN = b'[[source]]\nuse = "host"\n'  # no file anywhere: this machine
 _SERIES = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")  # it names a folder in every store
 _WORKERS = 32
+_POLICY = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,18})){1,30}\Z")
+_MAX_STAMPS = 8  # authorities: each is asked by every run, and a trust file requires no more
+AUTHORITY = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+"""What a time stamp authority may be called: it names files, and a dot would end the name."""
+
+_LEAST_OUTBOX = 1 << 20  # less than a small bundle: nothing would ever be collected
 _MAX_WORKERS = 256  # more threads than that only wait for each other
 
 OPTIONS = (
@@ -35,9 +53,22 @@ OPTIONS = (
     Option("exceptions", "path", "file of waivers, controls out of scope and accepted gaps"),
     Option("state", "path", "folder for runs, outbox and series; the user's state folder if left out"),
     Option("secret_key", "path", "key of salts and pseudonyms, made by `collector init`"),
-    Option("workers", "integer", "tasks that run at the same time; 32 if left out, since they mostly wait for answers"),
+    Option(
+        "workers",
+        "integer",
+        "tasks that run at the same time; 32 if left out, since they mostly wait for answers",
+    ),
     Option("call_timeout", "duration", "what one attempt of a call may take", default="10s"),
     Option("run_timeout", "duration", "what collecting may take; what is left over is a gap", default="10m"),
+    Option("sink_timeout", "duration", "what sending to one sink may take in a run", default="1h"),
+    Option("outbox_limit", "integer", "bytes that may wait to be delivered", default=20 << 30),
+)
+
+STAMP_OPTIONS = (
+    Option("name", "string", "what its stamps are called in bundles and stores", required=True),
+    Option("url", "string", "where the authority answers, http:// or https://", required=True),
+    Option("certificates", "paths", "its root certificates, in PEM; intermediates too", required=True),
+    Option("policy", "string", "the OID of the policy that its stamps must be under"),
 )
 
 
@@ -62,7 +93,7 @@ class Registry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A `[[source]]`, `[[sink]]` or `[sign]` table.
+    """A `[[source]]`, `[[sink]]`, `[sign]` or `[witness]` table.
 
     Attributes:
         use: name of the class.
@@ -76,6 +107,25 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class StampEntry:
+    """A `[[stamp]]` table: a time stamp authority to ask.
+
+    Attributes:
+        name: what its stamps are called.
+        url: where it answers.
+        certificates: PEM files of its roots and intermediates.
+        policy: OID that its stamps must be under; "" for any.
+        where: `file:line`, for errors.
+    """
+
+    name: str
+    url: str
+    certificates: tuple[Path, ...]
+    policy: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that a command needs to know; paths are absolute, times in seconds.
 
@@ -85,9 +135,12 @@ class Config:
         sources, sign, sinks: what to make of which plugin.
         state: folder for runs, outbox and the heads of series.
         workers, call_timeout, run_timeout: limits of collecting.
+        sink_timeout, outbox_limit: limits of delivering, in seconds and bytes.
         digest: SHA-256 of the canonical JSON of all this as written, without secrets (references stand
             for them), and without the paths of state and keys, which differ from machine to machine.
         secret_key: where `secret.key` lies.
+        witness: what signs beside `sign`; None: nothing does.
+        stamps: time stamp authorities, in the file's order.
     """
 
     path: Path | None
@@ -102,8 +155,12 @@ class Config:
     workers: int
     call_timeout: float
     run_timeout: float
+    sink_timeout: float
+    outbox_limit: int
     digest: str
     secret_key: Path
+    witness: Entry | None = None
+    stamps: tuple[StampEntry, ...] = ()
 
 
 def config_folder(environ: Mapping[str, str] | None = None) -> Path:
@@ -190,6 +247,8 @@ class _Reader:
             self._entry(table, "source", self._plugins.sources) for table in self._top.tables("source")
         ]
         sign = self._sign()
+        witness = self._witness()
+        stamps = self._stamps()
         sinks = self._sinks(state)
         self._top.finish()
         if not sources:
@@ -199,6 +258,8 @@ class _Reader:
         written["source"] = [as_written for _, as_written in sources]
         written["sink"] = [as_written for _, as_written in sinks]
         written["sign"] = sign[1]
+        written["witness"] = witness[1] if witness else None
+        written["stamp"] = [as_written for _, as_written in stamps]
         return Config(
             path=None if path is None else Path.cwd() / path,
             series=values["series"],
@@ -212,8 +273,12 @@ class _Reader:
             workers=values["workers"] or _WORKERS,
             call_timeout=float(values["call_timeout"]),
             run_timeout=float(values["run_timeout"]),
+            sink_timeout=float(values["sink_timeout"]),
+            outbox_limit=values["outbox_limit"],
             digest=sha256_hex(dumps(written)),
             secret_key=Path(values["secret_key"] or config_folder(self._place.environ) / "secret.key"),
+            witness=witness[0] if witness else None,
+            stamps=tuple(entry for entry, _ in stamps),
         )
 
     def _own(self, overrides: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, Json]]:
@@ -252,9 +317,44 @@ class _Reader:
         users_key = str(config_folder(self._place.environ) / "key.pem")
         if table is None or table.data == {"use": "file"}:
             table = _made("[sign] names no key", {"use": "file", "key": users_key})
+        return self._signer(table)
+
+    def _witness(self) -> tuple[Entry, dict[str, Json]] | None:
+        table = self._top.table("witness", None)
+        return None if table is None else self._signer(table)
+
+    def _signer(self, table: Table) -> tuple[Entry, dict[str, Json]]:
         entry, written = self._entry(table, "signer", self._plugins.signers)
         paths = {option.name for option in self._plugins.signers[entry.use].options if option.type == "path"}
         return entry, {name: value for name, value in written.items() if name not in paths}
+
+    def _stamps(self) -> list[tuple[StampEntry, dict[str, Json]]]:
+        tables = self._top.tables("stamp")
+        if len(tables) > _MAX_STAMPS:
+            raise tables[_MAX_STAMPS].wrong(f"more than {_MAX_STAMPS} [[stamp]] tables")
+        found = [self._stamp(table) for table in tables]
+        seen: set[str] = set()
+        for table, (entry, _) in zip(tables, found, strict=True):
+            if entry.name in seen:
+                raise table.wrong(f"{quoted(entry.name)} stands twice", "name")
+            seen.add(entry.name)
+        return found
+
+    def _stamp(self, table: Table) -> tuple[StampEntry, dict[str, Json]]:
+        values, written = read_options(table, STAMP_OPTIONS, self._place)
+        table.finish()
+        if not AUTHORITY.fullmatch(values["name"]):
+            raise table.wrong("must be lower case letters, digits, `_` and `-`, at most 32", "name")
+        if not _is_address(values["url"]):
+            raise table.wrong("must be an http:// or https:// address, without user and password", "url")
+        if not values["certificates"]:
+            raise table.wrong("names no file", "certificates")
+        policy = values["policy"] or ""
+        if policy and not _POLICY.match(policy):
+            raise table.wrong('must be an OID, such as "1.2.840.1"', "policy")
+        paths = tuple(Path(path) for path in values["certificates"])
+        written.pop("certificates")  # a path, which differs from machine to machine
+        return StampEntry(values["name"], values["url"], paths, policy, table.where()), written
 
     def _sinks(self, state: Path) -> list[tuple[Entry, dict[str, Json]]]:
         tables = self._top.tables("sink")
@@ -263,6 +363,18 @@ class _Reader:
         made = _made("[[sink]] left out", {"use": "directory", "path": str(state / "evidence")})
         entry, _ = self._entry(made, "sink", self._plugins.sinks)
         return [(entry, {"use": entry.use})]
+
+
+def _is_address(url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def _made(origin: str, data: Mapping[str, Json]) -> Table:
@@ -288,3 +400,5 @@ def _check(table: Table, option: Option, value: Json) -> None:
         raise table.wrong("must be lower case letters, digits, `.`, `_` and `-`, at most 63", "series")
     if option.name == "workers" and value is not None and not 1 <= value <= _MAX_WORKERS:
         raise table.wrong(f"must be from 1 to {_MAX_WORKERS}", "workers")
+    if option.name == "outbox_limit" and value < _LEAST_OUTBOX:
+        raise table.wrong(f"must be at least {_LEAST_OUTBOX} bytes", "outbox_limit")

@@ -12,9 +12,10 @@ from datetime import datetime
 from itertools import pairwise
 
 from collector.canonical import dumps
+from collector.config import AUTHORITY
 from collector.model import Json, Outcome
 
-__all__ = ["AUTHORITY", "FORMAT", "check_facts"]
+__all__ = ["FORMAT", "check_facts"]
 
 FORMAT = 1
 _MAX_TEXT = 2000
@@ -24,9 +25,6 @@ _TIME = re.compile(
 )
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _SERIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-AUTHORITY = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-"""What a time stamp authority may be called: it names files, and a dot would end the name."""
-
 _STATES = ("done", "failed", "stopped")
 _REASONS = frozenset(outcome.value for outcome in Outcome if not outcome.answered)
 

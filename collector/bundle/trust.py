@@ -38,6 +38,7 @@ __all__ = [
     "Revocation",
     "Trust",
     "TrustedKey",
+    "certificates_in",
     "generate_key",
     "load_trust",
     "new_private_key",
@@ -251,10 +252,11 @@ def _authority(table: Table, folder: Path) -> Authority:
     name, file = table.string("name"), table.string("file")
     table.finish()
     path = folder / Path(file).expanduser()
-    return Authority(name, _certificates(path, f"{table.where('file')}: {shown_path(path)}"))
+    return Authority(name, certificates_in(path, f"{table.where('file')}: {shown_path(path)}"))
 
 
-def _certificates(path: Path, where: str) -> tuple[bytes, ...]:
+def certificates_in(path: Path, where: str) -> tuple[bytes, ...]:
+    """The certificates of a PEM file, in DER. Raises ConfigError that begins with `where`."""
     from cryptography.hazmat.primitives.serialization import Encoding
     from cryptography.x509 import load_pem_x509_certificates
 

@@ -20,7 +20,7 @@ __all__ = ["deliver"]
 @configured("series", "state")
 @printing
 def deliver(configured: Configured, output: Output) -> int:
-    """Send what the outbox still holds to the sinks that lack it, in sequence.
+    """Send what the outbox still holds to the sinks that lack it, in sequence, and fetch stamps still owed.
 
     A run does the same at its end; this is for when a sink was not there then. What cannot be sent stays in
     the outbox.
@@ -34,17 +34,24 @@ def deliver(configured: Configured, output: Output) -> int:
     """
     from collector.collect.plan import timestamp
     from collector.deliver.lock import hold
-    from collector.run.delivery import send
+    from collector.run.delivery import deliver_stamps, send
 
     config, plugins = configured.load()
     with hold(config.state, config.series):
         sent = send(config, plugins, timestamp(datetime.now(UTC)))
-    value = {"delivered": sent.sinks, "sent": sorted(sent.places.values()), "problems": sent.problems}
+        late = deliver_stamps(config, plugins)
+    value = {
+        "delivered": sent.sinks,
+        "sent": sorted(sent.places.values()),
+        "stamped": late.fetched,
+        "problems": [*sent.problems, *late.problems],
+    }
     output.give(value, lambda page: _text(value, page))
-    return 4 if sent.problems else 0
+    return 4 if value["problems"] else 0
 
 
 def _text(value: Mapping[str, Any], page: Page) -> list[str]:
     lines = [f"sent  {place}" for place in value["sent"]] or ["Nothing was sent."]
+    lines += [f"stamped  {stamp}" for stamp in value["stamped"]]
     lines += [f"up to date  {sink}" for sink in value["delivered"]]
     return lines + [line for problem in value["problems"] for line in page.wrap(f"! {problem}", 0, 2)]

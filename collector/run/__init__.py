@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from collector.assess import Assessor, Summary
 from collector.assess import exceptions as exceptions_of
+from collector.bundle.authority import TimeAuthority
 from collector.bundle.seal import SealedBundle, seal
 from collector.collect.ask import Limits, Stop
 from collector.collect.executor import Collected, Discovered, Settings, collect, discover
@@ -113,7 +114,8 @@ def run(
         DeliveryError: the outbox is full; nothing was collected.
     """
     keys = load_secret(config.secret_key)
-    signer = _signer(config, plugins)
+    signers = _signers(config, plugins)
+    authorities = delivery.authorities(config)
     exceptions = exceptions_of.load(config.exceptions)
     notes = [note for note in (delivery.outbox(config).check_room(),) if note]
     with hold(config.state, config.series), ExitStack() as stack:
@@ -134,11 +136,12 @@ def run(
         summary = assessor.judge(folder, folder, timestamp(as_of), keys.salt)
         report(Progress("seal"))
         in_force = exceptions_of.parse(folder / "exceptions.json", as_of)
-        sealed, place = steps.seal(gathered, summary, signer, scratch / "bundle.zip")
+        sealed, place = steps.seal(gathered, summary, signers, authorities, scratch / "bundle.zip")
         report(Progress("deliver"))
         sent = delivery.deliver(config, plugins, sealed, place, timestamp(as_of))
     gaps = total_gaps(gathered.collected)
     reasons = exit_reasons(summary, gaps, in_force, fail_on, undelivered=bool(sent.problems))
+    failed = [f"check {id_}: {why}" for id_, why in summary.failed.items()]
     return RunResult(
         bundle=sent.bundle,
         series=config.series,
@@ -152,7 +155,12 @@ def run(
         delivered=sent.sinks,
         exit=reasons[0],
         reasons=reasons,
-        problems=[*notes, *sent.problems, *(f"check {id_}: {why}" for id_, why in summary.failed.items())],
+        problems=[
+            *notes,
+            *sent.problems,
+            *sent.unstamped,
+            *failed,
+        ],
     )
 
 
@@ -205,9 +213,14 @@ class _Steps:
         return _Gathered(plan, collected, segments, layout.write_derived(self.folder, due, paths, self.keys))
 
     def seal(
-        self, gathered: _Gathered, summary: Summary, signer: Signer, out: Path
+        self,
+        gathered: _Gathered,
+        summary: Summary,
+        signers: tuple[Signer, Signer | None],
+        authorities: Sequence[TimeAuthority],
+        out: Path,
     ) -> tuple[SealedBundle, Link]:
-        """State the facts, sign them, and write the bundle."""
+        """State the facts, sign them, have them stamped, and write the bundle."""
         place = delivery.link(self.config, self.plugins, self.as_of)
         stated = facts(
             plan=gathered.plan,
@@ -221,7 +234,9 @@ class _Steps:
             keep=delivery.keep(self.config),
             series=place.facts(self.config.series, self.config.cadence),
         )
-        return seal(self.folder, stated, signer, out), place
+        signer, witness = signers
+        sealed = seal(self.folder, stated, signer, out, witness=witness, authorities=authorities)
+        return sealed, place
 
 
 class _Counter:
@@ -274,8 +289,11 @@ def _redacted_logs(keys: Keys) -> Iterator[None]:
             handler.removeFilter(redacting)
 
 
-def _signer(config: Config, plugins: Plugins) -> Signer:
-    return plugins.signers[config.sign.use](config.sign.settings).signer()
+def _signers(config: Config, plugins: Plugins) -> tuple[Signer, Signer | None]:
+    entries = (config.sign, config.witness)
+    made = [plugins.signers[each.use](each.settings).signer() if each else None for each in entries]
+    assert made[0] is not None
+    return made[0], made[1]
 
 
 def _assessor(config: Config, plugins: Plugins, scratch: Path) -> Assessor:

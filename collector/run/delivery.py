@@ -4,38 +4,46 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from collector.bundle.archive import Archive
+from collector.bundle.authority import TimeAuthority
 from collector.bundle.layout import STATEMENT
 from collector.bundle.seal import SealedBundle
 from collector.bundle.sign import parse_envelope
+from collector.bundle.trust import certificates_in
 from collector.canonical import sha256_hex
 from collector.config import Config
 from collector.deliver.outbox import Delivered, Outbox
-from collector.deliver.series import Link, key, next_link, record_head
+from collector.deliver.series import OUTBOX, Link, key, next_link, record_head
+from collector.deliver.stamps import LateStamps, OwedStamps
 from collector.model import Sink, SinkRefused
 from collector.plugins import Plugins
+from collector.toml import shown_path
 
-__all__ = ["Sent", "deliver", "link", "made_sinks", "outbox", "send"]
+__all__ = ["Sent", "authorities", "deliver", "deliver_stamps", "link", "made_sinks", "outbox", "send"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Where a bundle is now, which sinks have it, and a line for each that has not."""
+    """Where a bundle is now, which sinks have it, and a line for each that has not.
+
+    `unstamped` has a line for each time stamp that is still owed; it comes with a later delivery.
+    """
 
     bundle: Path
     sinks: Sequence[str]
     problems: Sequence[str]
+    unstamped: Sequence[str]
 
 
 def outbox(config: Config) -> Outbox:
     """The outbox of a configuration."""
-    return Outbox(config.state / "outbox")
+    return Outbox(config.state / OUTBOX)
 
 
 def made_sinks(config: Config, plugins: Plugins) -> list[Sink]:
@@ -60,16 +68,25 @@ def deliver(config: Config, plugins: Plugins, sealed: SealedBundle, place: Link,
     waiting = outbox(config)
     entry = waiting.add(sealed.path, key(config.series, place, sealed.digest))
     record_head(config.state, config.series, place, sealed.digest)
-    delivered = send(config, plugins, as_of)
+    delivered = send(config, plugins, as_of, patient=True)
     stored = delivered.places.get(entry.key)
     here = entry.path if entry.path.exists() or stored is None else Path(stored)
-    return Sent(here, delivered.sinks, delivered.problems)
+    failed = sealed.unstamped
+    owed = [f"NOT STAMPED by {name}: {why}; `collector deliver` asks again" for name, why in failed.items()]
+    late = deliver_stamps(config, plugins, skip=frozenset(failed))
+    return Sent(here, delivered.sinks, delivered.problems, [*owed, *late.problems])
 
 
-def send(config: Config, plugins: Plugins, as_of: str) -> Delivered:
-    """Send what the outbox holds, then let each sink that has everything drop what it keeps no longer."""
+def send(config: Config, plugins: Plugins, as_of: str, *, patient: bool = False) -> Delivered:
+    """Send what the outbox holds, then let each sink that has everything drop what it keeps no longer.
+
+    Args:
+        patient: leave a sink that failed lately in peace until it is due again.
+    """
     sinks = made_sinks(config, plugins)
-    delivered = outbox(config).deliver(sinks, config.series)
+    # Before a bundle can leave: what it is owed is known from itself alone.
+    OwedStamps(config.state / OUTBOX).remember(config.series)
+    delivered = outbox(config).deliver(sinks, config.series, patient=patient)
     for sink in sinks:
         if sink.address in delivered.sinks:
             try:
@@ -79,6 +96,33 @@ def send(config: Config, plugins: Plugins, as_of: str) -> Delivered:
                     f"{sink.name} {sink.address}: old bundles could not be dropped: {error}"
                 )
     return delivered
+
+
+def authorities(config: Config) -> tuple[TimeAuthority, ...]:
+    """The configured time stamp authorities. Raises ConfigError where their certificates cannot be used."""
+    return tuple(
+        TimeAuthority(
+            each.name,
+            each.url,
+            tuple(der for path in each.certificates for der in _certificates(path, each.where)),
+            each.policy,
+        )
+        for each in config.stamps
+    )
+
+
+def _certificates(path: Path, where: str) -> tuple[bytes, ...]:
+    return certificates_in(path, f"{where}: certificates: {shown_path(path)}")
+
+
+def deliver_stamps(config: Config, plugins: Plugins, skip: Container[str] = ()) -> LateStamps:
+    """Fetch the stamps that bundles of the series are owed, and put them beside the bundles in every sink.
+
+    Args:
+        skip: authorities that are not asked now, since they have just failed.
+    """
+    owed = OwedStamps(config.state / OUTBOX)
+    return owed.deliver(config.series, authorities(config), made_sinks(config, plugins), skip)
 
 
 def _digest(file: IO[bytes]) -> str:

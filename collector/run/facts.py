@@ -69,7 +69,6 @@ def facts(
         ],
         "completeness": list(summary.populations),
         "keep": keep,
-        "authorities": [],
         "secret_key_id": secret_key_id,
         "series": dict(series),
     }
