@@ -23,6 +23,7 @@ COMMANDS = {
     "run": _Command("run", "Plan, collect, judge, sign and deliver: what cron runs."),
     "assess": _Command("judge", "Judge a bundle again, with its own or other mappings."),
     "verify": _Command("judge", "Prove that bundles are whole, and who signed them."),
+    "disclose": _Command("disclose", "Disclose a part of a bundle, under the same signature."),
     "query": _Command("judge", "Ask the evidence of a bundle in SQL."),
     "readiness": _Command("show", "Show what holds, what fails and what cannot be proven."),
     "explain": _Command("show", "Show why a control stands as it does, down to the calls."),

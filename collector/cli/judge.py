@@ -14,7 +14,11 @@ import click
 from collector.cli.options import MOMENT, Output, printing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from collector.bundle.trust import Trust
+    from collector.model import Json
+    from collector.report.page import Page
 
 __all__ = ["assess", "query", "verify"]
 
@@ -91,22 +95,42 @@ def verify(
 ) -> int:
     """Prove that each BUNDLE is whole and signed by a key that is trusted.
 
+    A folder is a store: every bundle in it is verified, and the series that they make: places, holes,
+    forks, replays, the chain, clocks that ran backwards, nights that are missing. A partial bundle is
+    verified as far as it goes.
+
     Checked are the archive's form to the last byte, the signature and its signer, the digest of every
     file, the Merkle trees over every line, and what plan and ledger say against what the statement says.
     A good signature by a key that is not trusted does not verify.
 
     Exit code: 0 if all verify, 1 if one does not, 2 for what cannot be asked.
     """
-    from collector.report.verdicts import verified_json, verified_text
+    from collector.report.store import store_json
+    from collector.report.verdicts import verified_json
 
     known = _trust(key, trust)
-    results = [verified_json(path, known, reperform) for path in bundles]
-    value = {"bundles": results, "exit": 0 if all(each["verified"] for each in results) else 1}
-    output.give(value, lambda page: [line for each in results for line in verified_text(each, page)])
+    results = [verified_json(path, known, reperform) for path in bundles if not path.is_dir()]
+    folders = [path for path in bundles if path.is_dir()]
+    store = store_json(folders, known, reperform) if folders else None
+    good = all(each["verified"] for each in (*results, *([store] if store else [])))
+    value = {"bundles": results, "store": store, "exit": 0 if good else 1}
+    output.give(value, lambda page: _verify_text(results, store, page))
+    if output.quiet and store:
+        for each in store["remarks"]:
+            if each["breaks"]:
+                click.echo(f"collector: {each['where']}: {each['what']}: {each['text']}", err=True)
     for each in results if output.quiet else ():
         if not each["verified"]:
             click.echo(f"collector: {each['bundle']}: {each['error']}", err=True)
-    return 0 if all(each["verified"] for each in results) else 1
+    return 0 if good else 1
+
+
+def _verify_text(results: Sequence[Json], store: Json, page: Page) -> list[str]:
+    from collector.report.store import store_text
+    from collector.report.verdicts import verified_text
+
+    lines = [line for each in results for line in verified_text(each, page)]
+    return lines + (store_text(store, page) if store else [])
 
 
 def _trust(key: Path | None, trust: Path | None) -> Trust:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from collector.model import Json
 from collector.report.page import Page, clean, count
+from collector.report.parts import part_json, part_text
 from collector.report.screen import control_table
 
 if TYPE_CHECKING:
@@ -44,11 +45,16 @@ def summary_text(value: Mapping[str, Any], page: Page) -> list[str]:
 
 def verified_json(path: Path, trust: Trust, again: bool) -> dict[str, Json]:
     """Verify one bundle, and say what came of it as plain data; that it does not verify too."""
+    from collector.bundle.partial import is_partial
     from collector.bundle.reperform import reperform
     from collector.bundle.verify import verify as prove
     from collector.model import MappingError, VerifyError
 
     try:
+        if is_partial(path):
+            if again:
+                raise VerifyError("a partial bundle: its verdicts cannot be performed again")  # noqa: TRY301
+            return part_json(path, trust)
         found = prove(path, trust)
         performed = asdict(reperform(path, found.predicate)) if again else None
     except (VerifyError, MappingError) as error:
@@ -75,6 +81,8 @@ def verified_text(found: Mapping[str, Any], page: Page) -> list[str]:
             f"{page.paint('red', 'DOES NOT VERIFY')}  {clean(found['bundle'])}",
             *page.wrap(found["error"], 2, 4),
         ]
+    if found.get("partial"):
+        return part_text(found, page)
     series, files = found["series"], count(found["members"], "file")
     signers = ", ".join(f"{each['name']} {each['fingerprint']}" for each in found["signers"])
     lines = [

@@ -1,0 +1,278 @@
+"""Looks through whole stores: what single bundles cannot show, their chain does (docs/format.md).
+
+Each bundle is verified; then the bundles of each series are held against each other: places, holes, forks,
+replays, the chain of digests, clocks and cadence. One bad bundle does not keep the others from being
+looked at.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from collector.deliver.series import parse_key
+from collector.model import ConfigError, Json, VerifyError
+
+__all__ = ["CANNOT_SHOW", "LATE", "Audit", "Bundle", "Remark", "audit"]
+
+LATE = 1.5
+"""A bundle is late if it comes more than this many cadences after the one before."""
+
+CANNOT_SHOW = (
+    "that the newest bundles are not being held back: a store that ends early looks like one that is young",
+    "that times which no authority stamped, or within an authority's tolerance, were not shifted",
+    "that no earlier epoch was removed as a whole",
+)
+
+_BESIDE = (".tsr", ".sigstore.json")
+
+Prove = Callable[[Path], "tuple[str, Mapping[str, Json]]"]
+"""Verifies a bundle: the digest of its statement and its predicate; raises VerifyError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something about a store. Of `what`, `epoch`, `stray` and `expired` are notes, the others break it."""
+
+    what: str
+    where: str
+    text: str
+
+    @property
+    def breaks(self) -> bool:
+        """Whether the store does not verify for it."""
+        return self.what not in ("epoch", "stray", "expired")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that verifies, as far as the chain needs it."""
+
+    path: Path
+    digest: str
+    name: str
+    epoch: str
+    sequence: int
+    previous: str | None
+    cadence: int | None
+    keep: int | None
+    as_of: datetime
+    opened: datetime
+    closed: datetime
+
+    @classmethod
+    def of(cls, path: Path, digest: str, predicate: Mapping[str, Json]) -> Bundle:
+        """Take what the chain needs from a predicate that was verified."""
+        series, window = predicate["series"], predicate["window"]
+        return cls(
+            path,
+            digest,
+            series["name"],
+            series["epoch"],
+            series["sequence"],
+            series["previous"],
+            series["cadence"],
+            predicate["keep"],
+            _moment(predicate["as_of"]),
+            _moment(window["from"]),
+            _moment(window["to"]),
+        )
+
+    @property
+    def place(self) -> tuple[str, str, int, str]:
+        """Where it belongs, as `parse_key` gives it."""
+        return self.name, f"{_moment(self.epoch):%Y%m%dT%H%M%SZ}", self.sequence, self.digest[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What was found in stores.
+
+    Attributes:
+        bundles: those that verify, by store and place.
+        seen: how many there are, good or bad.
+        remarks: in the order in which they were found, a store after the other.
+    """
+
+    bundles: tuple[Bundle, ...]
+    seen: int
+    remarks: tuple[Remark, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(each.breaks for each in self.remarks)
+
+
+def audit(stores: Sequence[Path], prove: Prove) -> Audit:
+    """Verify every bundle below these folders, and the series that they make.
+
+    Args:
+        stores: folders, each a whole store; each is looked at by itself, and all for forks.
+        prove: verifies one bundle.
+
+    Raises:
+        ConfigError: a folder cannot be read, or holds no bundle.
+    """
+    remarks: list[Remark] = []
+    everything: list[Bundle] = []
+    seen = 0
+    for store in stores:
+        found = _files(store)
+        paths = [path for path in found if path.suffix == ".zip"]
+        if not paths:
+            raise ConfigError(f"{store}: no bundle in it")
+        seen += len(paths)
+        remarks += _strays(found)
+        bundles, holes = _verified(paths, prove, remarks)
+        remarks += _replays(bundles)
+        for name in sorted({each.name for each in bundles}):
+            remarks += _series([each for each in bundles if each.name == name], holes)
+        everything += bundles
+    remarks += _forks(everything)
+    return Audit(tuple(everything), seen, tuple(remarks))
+
+
+def _files(store: Path) -> list[Path]:
+    def fail(error: OSError) -> None:
+        raise ConfigError(f"{error.filename}: {error.strerror}")
+
+    walk = os.walk(store, onerror=fail)  # follows no link to a folder
+    return sorted(Path(folder) / name for folder, _, names in walk for name in names)
+
+
+def _strays(found: Iterable[Path]) -> Iterator[Remark]:
+    for path in found:
+        if path.suffix != ".zip" and not path.name.endswith(_BESIDE):
+            yield Remark("stray", str(path), "not a bundle, nor a stamp beside one")
+
+
+def _verified(
+    paths: Iterable[Path], prove: Prove, remarks: list[Remark]
+) -> tuple[list[Bundle], set[tuple[str, str, int]]]:
+    """The good ones, and the places that bad ones take: what is broken there is not missing."""
+    good, taken = [], set()
+    for path in paths:
+        place = parse_key("/".join(path.parts[-3:]))
+        try:
+            bundle = Bundle.of(path, *prove(path))
+        except VerifyError as error:
+            remarks.append(Remark("broken", str(path), str(error).removeprefix(f"{path.name}: ")))
+            if place:
+                taken.add(place[:3])
+            continue
+        good.append(bundle)
+        if place != bundle.place:
+            text = f"belongs at {_key(bundle)}: its name is not that of its contents"
+            remarks.append(Remark("misplaced", str(path), text))
+    return sorted(good, key=lambda each: each.place), taken
+
+
+def _key(bundle: Bundle) -> str:
+    name, epoch, sequence, digest = bundle.place
+    return f"{name}/{epoch}/{sequence:08d}-{digest}.zip"
+
+
+def _replays(bundles: Sequence[Bundle]) -> Iterator[Remark]:
+    by_digest: defaultdict[str, list[Bundle]] = defaultdict(list)
+    for each in bundles:
+        by_digest[each.digest].append(each)
+    for copies in by_digest.values():
+        for copy in copies[1:]:
+            yield Remark("replay", str(copy.path), f"the same bundle as {copies[0].path}")
+
+
+def _forks(bundles: Iterable[Bundle]) -> Iterator[Remark]:
+    by_place: dict[tuple[str, str, int], Bundle] = {}
+    for each in bundles:
+        other = by_place.setdefault(each.place[:3], each)
+        if other.digest != each.digest:
+            text = f"another number {each.sequence} of {each.name} than {other.path}: the series was forked"
+            yield Remark("fork", str(each.path), text)
+
+
+def _series(bundles: Sequence[Bundle], taken: set[tuple[str, str, int]]) -> Iterator[Remark]:
+    """The remarks about one series, its epochs in the order of their times."""
+    line = list({each.digest: each for each in bundles}.values())
+    for epoch in sorted({each.place[1] for each in line}):
+        here = [each for each in line if each.place[1] == epoch]
+        yield from _start(here[0], line, epoch)
+        yield from _holes(here, taken)
+        yield from _links(here)
+    newest_last = sorted(line, key=lambda each: each.place[:3])
+    for before, after in pairwise(newest_last):
+        yield from _times(before, after, between=after.sequence - before.sequence)
+
+
+def _start(first: Bundle, line: Sequence[Bundle], epoch: str) -> Iterator[Remark]:
+    if epoch != line[0].place[1]:
+        text = f"{first.name} begins anew at {first.epoch}: nothing chains it to the epoch before"
+        yield Remark("epoch", str(first.path), text)
+    if first.sequence == 1:
+        if first.as_of != _moment(first.epoch):
+            yield Remark("chain", str(first.path), f"the first of an epoch that is not called {first.epoch}")
+        return
+    newest = max(each.as_of for each in line)
+    keep = next(each.keep for each in line if each.as_of == newest)
+    gone = f"{first.name} starts at number {first.sequence}, the {first.sequence - 1} before it are not here"
+    before = first.as_of - timedelta(seconds=LATE * (first.cadence or 0))
+    if keep is not None and before <= newest - timedelta(seconds=keep):
+        yield Remark("expired", str(first.path), f"{gone}; bundles are kept for {_span(keep)}")
+    else:
+        said = "for ever" if keep is None else f"for {_span(keep)}, which does not explain it"
+        yield Remark("missing", str(first.path), f"{gone}; bundles are kept {said}")
+
+
+def _holes(here: Sequence[Bundle], taken: set[tuple[str, str, int]]) -> Iterator[Remark]:
+    name, epoch = here[0].place[:2]
+    there = {each.sequence for each in here} | {place[2] for place in taken if place[:2] == (name, epoch)}
+    ordered = sorted(there)
+    for before, after in pairwise(ordered):
+        if after - before > 1:
+            which = f"number {before + 1}" if after - before == 2 else f"numbers {before + 1} to {after - 1}"
+            yield Remark("missing", f"{name}/{epoch}", f"{which} of {name} missing")
+
+
+def _links(here: Sequence[Bundle]) -> Iterator[Remark]:
+    digests: defaultdict[int, set[str]] = defaultdict(set)
+    for each in here:
+        digests[each.sequence].add(each.digest)
+    for each in here:
+        before = digests.get(each.sequence - 1)
+        if before and each.previous not in before:
+            text = f"names {str(each.previous)[:12]} as the one before it, and that is {min(before)[:12]}"
+            yield Remark("chain", str(each.path), text)
+
+
+def _times(before: Bundle, after: Bundle, between: int) -> Iterator[Remark]:
+    if after.as_of < before.as_of or after.opened < before.closed:
+        text = (
+            f"as of {after.as_of:%Y-%m-%d %H:%M:%S} and asked from {after.opened:%Y-%m-%d %H:%M:%S},"
+            f" before number {before.sequence} was done: a clock ran backwards"
+        )
+        yield Remark("clock", str(after.path), text)
+        return
+    gap = (after.as_of - before.as_of).total_seconds()
+    same = before.place[1] == after.place[1]
+    if before.cadence and gap > LATE * before.cadence * (max(between, 1) if same else 1):
+        text = (
+            f"{_span(gap)} after number {before.sequence}, where one is due every {_span(before.cadence)}:"
+            f" about {round(gap / before.cadence) - 1} were not made"
+        )
+        yield Remark("late", str(after.path), text)
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.4g} {unit}"
+    return f"{seconds:.4g} s"
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
