@@ -68,7 +68,7 @@ class Keyring:
 
 @pytest.fixture(scope="session")
 def keyring() -> Iterator[Keyring]:
-    """Keys `ec` (no passphrase), `sealed` (passphrase `horse %\\n`), `ed` and `old` (expired)."""
+    """Keys `ec` (no passphrase), `sealed` (passphrase `horse %41`), `ed` and `old` (expired)."""
     home = Path("/tmp") / f"gpg-{os.getpid()}"  # short: the path of a socket has 107 bytes
     home.mkdir(mode=0o700)
     gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--pinentry-mode", "loopback"]
@@ -81,7 +81,7 @@ def keyring() -> Iterator[Keyring]:
     ):
         then = ["--faked-system-time", "20200101T000000!"] if name == "old" else []
         done(*gpg, *then, "--passphrase", passphrase, "--quick-generate-key", name, kind, "sign", *more)
-        listed = done(*gpg, "--with-colons", "--list-keys", name)
+        listed = done(*gpg, "--with-colons", "--list-keys", f"={name}")
         keys[name] = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
     done("gpgconf", "--homedir", home, "--kill", "gpg-agent")  # it remembers passphrases
     yield Keyring(home, keys)
@@ -152,7 +152,7 @@ def kms() -> type[BaseHTTPRequestHandler]:
 
 @pytest.fixture
 def transit() -> type[BaseHTTPRequestHandler]:
-    """Vault's transit engine as its API page describes reading a key and signing, around two real versions."""
+    """Vault's transit engine as its API page describes it, around a real key of two versions."""
     versions = {"1": ed25519.Ed25519PrivateKey.generate(), "2": ed25519.Ed25519PrivateKey.generate()}
 
     class Transit(_Json):
@@ -172,7 +172,7 @@ def transit() -> type[BaseHTTPRequestHandler]:
             signature = f"vault:v{asked['key_version']}:{base64.b64encode(made).decode()}"
             self.give({"data": {"signature": signature}})
 
-        do_PUT = do_POST
+        do_PUT = do_POST  # noqa: N815 - the server looks for this name
 
     return Transit
 
