@@ -17,18 +17,30 @@ import hashlib
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from collector.canonical import dumps, file_sha256, loads
-from collector.deliver import durable
+from collector.deliver import backoff, durable
 from collector.deliver.guard import check_push
 from collector.deliver.series import head, parse_key
-from collector.model import ConfigError, DeliveryError, Json, Sink, SinkRefused, SinkTaken, SinkUnreadable
+from collector.deliver.turns import Over, Turn, side_by_side
+from collector.model import (
+    CollectorError,
+    ConfigError,
+    DeliveryError,
+    Json,
+    Sink,
+    SinkRefused,
+    SinkTaken,
+    SinkUnreadable,
+)
 
-__all__ = ["LIMIT", "Delivered", "Entry", "Outbox"]
+__all__ = ["LIMIT", "SECONDS", "Delivered", "Entry", "Outbox"]
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +48,11 @@ _WARN = 0.8  # of the limit, from which on each run warns
 LIMIT = 20 << 30
 """Bytes that may wait; about seven years of nightly bundles of a thousand hosts."""
 
+SECONDS = 3600.0
+"""What sending to one sink may take in one go; the others do not wait for it."""
+
 _CHUNK = 1 << 20
+_NOTES = threading.Lock()  # sinks that are served side by side share the notes of bundles
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +94,10 @@ class Delivered:
 class Outbox:
     """The bundles that wait in the folder `outbox` of a state folder."""
 
-    def __init__(self, folder: Path, limit: int = LIMIT) -> None:
+    def __init__(self, folder: Path, limit: int = LIMIT, seconds: float = SECONDS) -> None:
         self._folder = folder
         self._limit = limit
+        self._seconds = seconds
 
     def check_room(self) -> str:
         """A warning where little room is left, else "". Raises DeliveryError where none is."""
@@ -114,6 +131,7 @@ class Outbox:
         entry = Entry(key, path, sha256, frozenset())
         _write_note(entry)
         _move(bundle, path)
+        log.info("kept", extra={"fields": {"bundle": key, "sha256": sha256}})
         return entry
 
     def entries(self, series: str | None = None) -> list[Entry]:
@@ -134,28 +152,61 @@ class Outbox:
             done, sent = note.get("done", ()), note.get("sent", ())
             yield Entry(key, path, sha256, frozenset(done), frozenset(sent))
 
-    def deliver(self, sinks: Sequence[Sink], series: str | None = None) -> Delivered:
-        """Send to each sink what it lacks, in sequence; one that fails does not hold up the others.
+    def deliver(
+        self,
+        sinks: Sequence[Sink],
+        series: str | None = None,
+        now: datetime | None = None,
+        *,
+        patient: bool = False,
+    ) -> Delivered:
+        """Send to each sink what it lacks, in sequence, all sinks side by side.
 
         Args:
             sinks: a sink that is new gets what waits now.
             series: send the bundles of this series only, whose lock is held; None: of all.
+            now: the clock's time, by which tries are counted; read from the clock if left out.
+            patient: leave a sink that failed lately in peace until it is due again.
         """
+        now = now or datetime.now(UTC)
+        turns = [Turn(sink) for sink in sinks]
+        due = [turn for turn in turns if not (patient and self._waits(turn, series, now))]
+        side_by_side(due, lambda turn: self._serve(turn, series), self._seconds)
+        for turn in due:
+            self._remember(turn, now)
         delivered = Delivered()
-        for sink in sinks:
-            problem = self._serve(sink, series, delivered)
-            if problem:
-                log.warning("not delivered: %s", problem)
-                delivered.problems.append(problem)
-            else:
-                delivered.sinks.append(sink.address)
-        wanted = {sink.address for sink in sinks}
+        for turn in turns:
+            _collect(turn, delivered)
+        self._drop({sink.address for sink in sinks}, series)
+        return delivered
+
+    def _waits(self, turn: Turn, series: str | None, now: datetime) -> bool:
+        """Whether a sink is left in peace, and what of it is told."""
+        sink = turn.sink
+        due = backoff.wait_until(self._folder, sink, now)
+        lacks = sum(sink.address not in entry.done for entry in self.entries(series))
+        if due is None or not lacks:
+            return False
+        turn.problem = (
+            f"{sink.name} {sink.address}: failed lately, next try from {due:%Y-%m-%dT%H:%M:%SZ} on "
+            f"(`collector deliver` tries at once); {lacks} bundles stay in the outbox"
+        )
+        return True
+
+    def _remember(self, turn: Turn, now: datetime) -> None:
+        if not turn.failed:
+            backoff.succeeded(self._folder, turn.sink)
+            return
+        due = backoff.failed(self._folder, turn.sink, now)
+        turn.problem += f"; the next run that tries is one after {due:%Y-%m-%dT%H:%M:%SZ}"
+
+    def _drop(self, wanted: set[str], series: str | None) -> None:
+        """What every sink has leaves."""
         for entry in self.entries(series):
-            if sinks and wanted <= entry.done and self._is_in_series(entry):
+            if wanted and wanted <= entry.done and self._is_in_series(entry):
                 # The note goes first: a bundle without one is asked for again, a note alone stays for ever.
                 durable.remove(_note(entry.path))
                 durable.remove(entry.path)
-        return delivered
 
     def _is_in_series(self, entry: Entry) -> bool:
         parsed = parse_key(entry.key)
@@ -166,46 +217,78 @@ class Outbox:
             return False
         return newest is not None and parsed[1:3] <= newest[:2]
 
-    def _serve(self, sink: Sink, series: str | None, delivered: Delivered) -> str:
+    def _serve(self, turn: Turn, series: str | None) -> None:
+        sink = turn.sink
         refused: list[Entry] = []
-        problem = ""
         for entry in self.entries(series):
             if sink.address in entry.done:
                 continue
-            try:
-                if sink.replaces and (why := check_push(entry.path)):
-                    refused.append(entry)
-                    problem = f"{sink.name} {sink.address}: {entry.key}: {why}; it stays in the outbox"
-                    continue
-                note = _send(sink, entry)
-            except (OSError, SinkRefused, DeliveryError) as error:
-                return f"{sink.name} {sink.address}: {entry.key}: {error}; it stays in the outbox"
-            except Exception as error:  # a plugin's bug must not keep the other sinks from their bundles
-                log.debug("sink %s failed", sink.name, exc_info=True)
-                why = f"{type(error).__name__}: {error}"
-                return f"{sink.name} {sink.address}: {entry.key}: {why}; it stays in the outbox"
-            delivered.places[entry.key] = f"{sink.address.rstrip('/')}/{entry.key}"
-            if note:
-                delivered.notes.append(f"{sink.name} {sink.address}: {entry.key}: {note}")
+            about = f"{sink.name} {sink.address}: {entry.key}"
+            if sink.replaces and (why := check_push(entry.path)):
+                refused.append(entry)
+                turn.problem = f"{about}: {why}; it stays in the outbox"
+                continue
+            note, problem = _tried(turn, entry)
+            if problem:
+                turn.problem, turn.failed = f"{about}: {problem}; it stays in the outbox", True
+                return
             # A newer state has taken the place of those that were not handed over.
             for each in (*refused, entry):
-                _write_note(replace(each, done=each.done | {sink.address}))
-            refused, problem = [], ""
-        return problem
+                _mark(turn, each, done=True)
+            refused, turn.problem = [], ""
+            turn.places[entry.key] = f"{sink.address.rstrip('/')}/{entry.key}"
+            if note:
+                turn.notes.append(f"{about}: {note}")
 
 
-def _send(sink: Sink, entry: Entry) -> str:
+def _collect(turn: Turn, delivered: Delivered) -> None:
+    delivered.places.update(turn.places)
+    delivered.notes.extend(turn.notes)
+    if turn.problem:
+        log.warning("not delivered: %s", turn.problem)
+        delivered.problems.append(turn.problem)
+    else:
+        delivered.sinks.append(turn.sink.address)
+
+
+def _tried(turn: Turn, entry: Entry) -> tuple[str, str]:
+    """Send an entry. Returns what its delivery rests on, and what went wrong; each "" where there is none."""
+    try:
+        return _send(turn, entry), ""
+    except Over:
+        raise
+    except (OSError, SinkRefused, CollectorError) as error:
+        return "", str(error)
+    except Exception as error:  # a plugin's bug must not keep the other sinks from their bundles
+        log.debug("sink %s failed", turn.sink.name, exc_info=True)
+        return "", f"{type(error).__name__}: {error}"
+
+
+def _mark(turn: Turn, entry: Entry, *, done: bool) -> None:
+    """Write into an entry's note that a sink has it, or that it is about to be sent there."""
+    address = frozenset({turn.sink.address})
+    with turn.writing(), _NOTES:
+        note = _read_note(entry.path)
+        has, sent = frozenset(note.get("done", ())), frozenset(note.get("sent", ()))
+        if done:
+            _write_note(replace(entry, done=has | address, sent=sent))
+        else:
+            _write_note(replace(entry, done=has, sent=sent | address))
+
+
+def _send(turn: Turn, entry: Entry) -> str:
     """Put an entry, or find it there already; what is stored is read back and compared.
 
     Returns:
         What the delivery rests on, where these credentials may not read; else "".
     """
+    sink = turn.sink
     if _head(sink, entry.key) is not None:
         _compare(sink, entry)
         return ""
     _check_place(sink, entry.key)
     try:
-        _write_note(replace(entry, sent=entry.sent | {sink.address}))
+        _mark(turn, entry, done=False)
         with entry.path.open("rb") as file:
             sink.put(entry.key, file, entry.sha256, absent=True)
         unread = "the store confirmed its SHA-256" if sink.confirms else "nobody has compared what is stored"

@@ -106,7 +106,7 @@ class SftpSink:
             except (ConnectionError, TimeoutError):
                 raise  # what has arrived stays: the next try goes on behind it
             except (OSError, SinkRefused):
-                # The server is there and says no, as for a full disk: what has arrived would only be in the way.
+                # The server is there and says no, as for a full disk: what has arrived is in the way.
                 _remove(files, made)
                 raise
 
@@ -164,10 +164,10 @@ class SftpSink:
             "    DisableForwarding yes\n"
             "    PermitTTY no\n"
             "# Upload: the user may write below the path, and make and rename files there.\n"
-            "# Read back and resume: the user may read them. Without (internal-sftp -P read,readdir,opendir)\n"
-            "# bundles are delivered but never compared.\n"
-            "# keep, and check: the user may remove files (forbid it with internal-sftp -P remove, and what a\n"
-            "# cut connection left under a temporary name stays for ever).\n"
+            "# Read back and resume: the user may read them. Without that right\n"
+            "# (internal-sftp -P read,readdir,opendir) bundles are delivered but never compared.\n"
+            "# keep, and check: the user may remove files. Without that right (internal-sftp -P remove)\n"
+            "# what a cut connection left under a temporary name stays.\n"
         )
 
     def _file(self, key: str) -> str:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from getpass import getuser
 from pathlib import Path
@@ -329,10 +329,8 @@ class Cutting:
                 back.start()
                 self.passed += self._copy(near, far, self.after)
                 for each in (near, far):
-                    try:
+                    with suppress(OSError):
                         each.shutdown(socket.SHUT_RDWR)
-                    except OSError:
-                        pass
                 back.join()
 
     @staticmethod
@@ -418,9 +416,8 @@ def test_the_connection_is_made_again_after_the_server_came_back(tmp_path: Path)
 
 def test_a_server_that_only_takes_is_told_apart_from_one_that_is_empty(tmp_path: Path) -> None:
     denied = "internal-sftp -P open,read,readdir,opendir"
-    with serving(tmp_path / "no", denied) as server:
-        with pytest.raises(SinkUnreadable):
-            list(server.sink().list(""))
+    with serving(tmp_path / "no", denied) as server, pytest.raises(SinkUnreadable):
+        list(server.sink().list(""))
     with serving(tmp_path / "wo", "internal-sftp -P read,readdir,opendir") as server:
         sink = server.sink()
         put(sink, KEY, b"secret")
