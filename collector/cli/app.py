@@ -29,10 +29,11 @@ COMMANDS = {
     "explain": _Command("show", "Show why a control stands as it does, down to the calls."),
     "deliver": _Command("store", "Send what the outbox still holds."),
     "keys": _Command("keys", "List, rotate and revoke the keys whose signatures count."),
+    "sink": _Command("store", "Show what the stores really enforce."),
     "plugins": _Command("catalogue", "List the plugins, what they give and their options."),
     "checks": _Command("catalogue", "List the checks, or explain one."),
     "frameworks": _Command("catalogue", "List the frameworks, or the controls of one."),
-    "permissions": _Command("catalogue", "Print the least privilege that a source needs."),
+    "permissions": _Command("catalogue", "Print the least privilege that a source or sink needs."),
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collector.cli.options import Output, printing
+from collector.cli.options import Configured, Output, configured, printing
 from collector.model import ConfigError
 
 if TYPE_CHECKING:
@@ -93,9 +93,13 @@ def frameworks(framework: str | None, output: Output) -> None:
 @click.option(
     "--kind", "only", multiple=True, metavar="KIND", help="Only for this kind. May be given more than once."
 )
+@configured()
 @printing
-def permissions(name: str, only: tuple[str, ...], output: Output) -> None:
-    """Print the least privilege that SOURCE needs, in the target's own language, ready to use."""
+def permissions(name: str, only: tuple[str, ...], configured: Configured, output: Output) -> None:
+    """Print the least privilege that SOURCE or SINK needs, in the target's own language, ready to use.
+
+    For a sink that is what the configuration says of it: its bucket, its folder, its lock.
+    """
     from collector.plugins import load
 
     found = load()
@@ -103,9 +107,8 @@ def permissions(name: str, only: tuple[str, ...], output: Output) -> None:
     if name not in known:
         raise _unknown("source or sink", name, known)
     if name not in found.sources:
-        raise ConfigError(
-            f"sink {name}: states no permissions; it writes as the user that runs the collector"
-        )
+        _sink_permissions(name, only, configured, output)
+        return
     source = found.sources[name]
     kinds = {kind.name: kind for kind in source.kinds}
     for kind in only:
@@ -115,3 +118,17 @@ def permissions(name: str, only: tuple[str, ...], output: Output) -> None:
     needs = {kind: [each.permission for each in kinds[kind].operations] for kind in only or kinds}
     value = {"source": name, "permissions": text, "kinds": needs}
     output.give(value, lambda _page: text.rstrip("\n").splitlines())
+
+
+def _sink_permissions(name: str, only: tuple[str, ...], configured: Configured, output: Output) -> None:
+    config, plugins = configured.load()
+    if only:
+        raise ConfigError(f"--kind {only[0]}: {name} is a sink, which has no kinds")
+    sinks = [plugins.sinks[name](entry.settings) for entry in config.sinks if entry.use == name]
+    if not sinks:
+        raise ConfigError(
+            f'no [[sink]] use = "{name}" in {config.path or "the built-in configuration"}; '
+            "its permissions name what it says"
+        )
+    value = [{"sink": name, "address": sink.address, "permissions": sink.permissions()} for sink in sinks]
+    output.give(value, lambda _page: [line for each in value for line in each["permissions"].splitlines()])
