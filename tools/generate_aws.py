@@ -38,38 +38,40 @@ SCALARS = {
     "timestamp": "TIMESTAMP",
 }
 KIND_KEYS = set(
-    """name title list params items each one present for with detail id identity region columns omit absent call
-    page pages json secret free_text login resource mail person meaning examples function column everywhere
+    """name title list params items each one present for with detail id identity region columns omit absent
+    call page pages json secret free_text login resource mail person meaning examples function column everywhere
     operations""".split()
 )
-CALL_KEYS = set("call params column take pages json when batch absent type meaning service free_text secret".split())
+CALL_KEYS = set(
+    "call params column take pages json when batch absent type meaning service free_text secret".split()
+)
 BATCH_KEYS = {"param", "of", "size", "key"}
 
 
-class Wrong(Exception):
+class Wrong(Exception):  # noqa: N818 - it says what a file is
     """A service file that cannot be compiled."""
 
 
 @cache
-def loader() -> Any:
+def _loader() -> Any:
     from botocore.loaders import Loader
 
     return Loader()
 
 
 @cache
-def model(service: str) -> Any:
+def _model(service: str) -> Any:
     from botocore.model import ServiceModel
 
-    return ServiceModel(loader().load_service_model(service, "service-2"), service)
+    return ServiceModel(_loader().load_service_model(service, "service-2"), service)
 
 
 @cache
-def paginators(service: str) -> Mapping[str, Any]:
+def _paginators(service: str) -> Mapping[str, Any]:
     from botocore.exceptions import UnknownServiceError
 
     try:
-        pages = loader().load_service_model(service, "paginators-1")["pagination"]
+        pages = _loader().load_service_model(service, "paginators-1")["pagination"]
     except (UnknownServiceError, KeyError):
         return {}
     return pages  # type: ignore[no-any-return]
@@ -77,7 +79,9 @@ def paginators(service: str) -> Mapping[str, Any]:
 
 def main(names: list[str]) -> int:
     """Compile; 0 if all went well."""
-    files = [PLUGIN / "services" / f"{name}.toml" for name in names] or sorted((PLUGIN / "services").glob("*.toml"))
+    files = [PLUGIN / "services" / f"{name}.toml" for name in names] or sorted(
+        (PLUGIN / "services").glob("*.toml")
+    )
     code = 0
     for path in files:
         try:
@@ -93,11 +97,11 @@ def main(names: list[str]) -> int:
 def compiled(path: Path) -> str:
     """What is written for a service file."""
     told = tomllib.loads(path.read_text("utf-8"))
-    made = Service(told)
+    made = _Service(told)
     return json.dumps(made.compiled(), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
-class Service:
+class _Service:
     """One service file while it is compiled."""
 
     def __init__(self, told: Mapping[str, Any]) -> None:
@@ -141,7 +145,7 @@ class Service:
         self.mark(kind, columns)
         node["columns"] = columns
         node["operations"] = [[name, right, lists] for name, (right, lists) in operations.items()]
-        node["identity"] = kind.get("identity") or [name for name in re.findall(r"{(\w+)}", node["id"])]
+        node["identity"] = kind.get("identity") or re.findall(r"{(\w+)}", node["id"])
         names = {column["name"] for column in columns}
         if missing := set(node["identity"]) - names:
             raise Wrong(f"identity names {sorted(missing)}, which are no columns")
@@ -183,56 +187,42 @@ class Service:
             operations[each] = (self.right(each), True)
         self.operation(operations, op, lists=True)
         self.declare_absent(op, kind.get("absent", []))
-        output = self.output(op)
-        if kind.get("one") and kind.get("each"):
-            shape = None
-        else:
-            shape = self.item(output, kind.get("items", ""), one=kind.get("one", False))
-        lists = [name for name, (_, is_list) in operations.items() if is_list and name != GATE]
         if "page" in kind:
             limit = self.limit(op)
             node["params"] = [{**each, limit: kind["page"]} for each in node["params"]]
-        columns = self.item_columns(kind, node, shape, op, output, operations, lists)
-        self.lists[kind["name"]] = [name for name, (_, is_list) in operations.items() if is_list and name != GATE]
+        columns = self.item_columns(kind, node, op, operations)
+        self.lists[kind["name"]] = [
+            name for name, (_, is_list) in operations.items() if is_list and name != GATE
+        ]
         for name, path in kind.get("with", {}).items():
-            found = self.at(self.shapes[parent], path)
+            found = self.at(self.shapes[str(parent)], path)
             columns.append(self.column(name, self.type_of(found), f"`{path}` of what it belongs to", []))
         lists = self.lists[kind["name"]]
         for call in kind.get("call", []):
             columns.append(self.call(call, node, operations, lists))
         if node["present"]:
-            columns.append(self.column(node["present"], "BOOLEAN", kind.get("meaning", {}).get(node["present"], "whether there is one at all"), []))
+            columns.append(
+                self.column(
+                    node["present"],
+                    "BOOLEAN",
+                    kind.get("meaning", {}).get(node["present"], "whether there is one at all"),
+                    [],
+                )
+            )
         return columns
 
     def item_columns(
         self,
         kind: Mapping[str, Any],
         node: dict[str, Any],
-        shape: Any,
         op: str,
-        output: Any,
         operations: dict[str, tuple[str, bool]],
-        lists: list[str],
     ) -> list[dict[str, Any]]:
-        members: dict[str, tuple[Any, list[str]]] = {}
         if kind.get("one") and kind.get("each"):
-            found = self.item(output, kind.get("items", ""), one=False)
-            named = self.type_of(found)
-            name = kind["each"]
-            self.shapes[kind["name"]] = {name: found}
-            return [self.column(name, f"{named}[]" if named != "JSON" else "JSON", self.told_by(op), [])]
-        if shape.type_name == "structure":
-            members = {name: (each, []) for name, each in shape.members.items()}
-        elif node["each"]:
-            members = {node["each"]: (shape, [])}
-        else:
-            raise Wrong(f"items are no structures, so `each` must name what they are")
-        if kind.get("one"):
-            page = self.paging.get(op)
-            hidden = {path for _, path in page["tokens"]} if page else set()
-            members = {name: each for name, each in members.items() if name not in hidden}
+            return [self.gathered(kind, op)]
+        members = self.members(kind, node, op)
         if detail := kind.get("detail"):
-            node["detail"], described = self.detail(detail, operations, op)
+            node["detail"], described = self.detail(detail, operations)
             batch = node["detail"]["batch"]
             if batch and not batch["key"]:
                 members = {}
@@ -242,10 +232,32 @@ class Service:
                 elif name not in members:
                     members[name] = (each, [node["detail"]["op"]])
         self.shapes[kind["name"]] = {name: each for name, (each, _) in members.items()}
-        chosen = kind.get("columns") or [name for name in members if name not in kind.get("omit", [])]
+        return self.chosen(kind, members, op)
+
+    def gathered(self, kind: Mapping[str, Any], op: str) -> dict[str, Any]:
+        found = self.item(self.output(op), kind.get("items", ""), one=False)
+        self.shapes[kind["name"]] = {kind["each"]: found}
+        inner = self.type_of(found)
+        return self.column(kind["each"], f"{inner}[]" if inner != "JSON" else "JSON", self.told_by(op), [])
+
+    def members(
+        self, kind: Mapping[str, Any], node: dict[str, Any], op: str
+    ) -> dict[str, tuple[Any, list[str]]]:
+        shape = self.item(self.output(op), kind.get("items", ""), one=kind.get("one", False))
+        if shape.type_name != "structure":
+            if not node["each"]:
+                raise Wrong("items are no structures, so `each` must name what they are")
+            return {node["each"]: (shape, [])}
+        page = self.paging.get(op) if kind.get("one") else None
+        hidden = {path for _, path in page["tokens"]} if page else set()
+        return {name: (each, []) for name, each in shape.members.items() if name not in hidden}
+
+    def chosen(
+        self, kind: Mapping[str, Any], members: Mapping[str, tuple[Any, list[str]]], op: str
+    ) -> list[dict[str, Any]]:
         filled = {call["column"] for call in kind.get("call", [])}
         columns = []
-        for name in chosen:
+        for name in kind.get("columns") or [each for each in members if each not in kind.get("omit", [])]:
             if name not in members:
                 raise Wrong(f"column {name}: the item has {', '.join(members)}")
             if name in filled:
@@ -256,7 +268,7 @@ class Service:
         return columns
 
     def detail(
-        self, told: Mapping[str, Any], operations: dict[str, tuple[str, bool]], op: str
+        self, told: Mapping[str, Any], operations: dict[str, tuple[str, bool]]
     ) -> tuple[dict[str, Any], Any]:
         if stray := told.keys() - {"call", "params", "take", "batch", "absent"}:
             raise Wrong(f"detail: unknown key {sorted(stray)[0]}")
@@ -265,7 +277,12 @@ class Service:
         self.operation(operations, name, lists=batch is not None)
         self.declare_absent(name, told.get("absent", []))
         shape = self.item(self.output(name), told.get("take", ""), one=batch is None)
-        return {"op": name, "params": told.get("params", {}), "take": told.get("take", ""), "batch": batch}, shape
+        return {
+            "op": name,
+            "params": told.get("params", {}),
+            "take": told.get("take", ""),
+            "batch": batch,
+        }, shape
 
     def call(
         self,
@@ -299,7 +316,9 @@ class Service:
         calls = [op]
         if when or batch:
             calls = [*lists, op]  # not asked of every item: then it is NULL without a gap
-        type_ = told.get("type") or ("JSON" if told.get("json") else self.call_type(op, told, batch is not None))
+        type_ = told.get("type") or (
+            "JSON" if told.get("json") else self.call_type(op, told, batch is not None)
+        )
         made = self.column(told["column"], type_, told.get("meaning") or self.told_by(op), calls)
         for mark in ("free_text", "secret"):
             if told.get(mark):
@@ -324,9 +343,10 @@ class Service:
         return {"param": told["param"], "of": told["of"], "size": told["size"], "key": told.get("key", "")}
 
     def written(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        return {**self.column(told["name"], told["type"], told["meaning"], []), **(
-            {"identity": told["identity"]} if "identity" in told else {}
-        )}
+        return {
+            **self.column(told["name"], told["type"], told["meaning"], []),
+            **({"identity": told["identity"]} if "identity" in told else {}),
+        }
 
     def mark(self, kind: Mapping[str, Any], columns: list[dict[str, Any]]) -> None:
         by_name = {column["name"]: column for column in columns}
@@ -356,7 +376,7 @@ class Service:
 
     def op(self, action: str, service: str | None = None) -> str:
         service = service or self.name
-        if action not in model(service).operation_names:
+        if action not in _model(service).operation_names:
             raise Wrong(f"{service} has no operation {action}")
         name = f"{service}:{action}"
         self.know_pages(name)
@@ -364,7 +384,7 @@ class Service:
 
     def output(self, op: str) -> Any:
         service, _, action = op.partition(":")
-        shape = model(service).operation_model(action).output_shape
+        shape = _model(service).operation_model(action).output_shape
         if shape is None:
             raise Wrong(f"{op} answers nothing")
         return shape
@@ -415,7 +435,7 @@ class Service:
         known = self.actions.get(action) if service == self.name else None
         if known:
             return known if isinstance(known, str) else " ".join(known)
-        prefix = self.prefix if service == self.name and self.prefix else model(service).signing_name
+        prefix = self.prefix if service == self.name and self.prefix else _model(service).signing_name
         return f"{PREFIXES.get(prefix, prefix)}:{action}"
 
     def declare_absent(self, op: str, codes: list[str]) -> None:
@@ -433,16 +453,18 @@ class Service:
 
     def know_pages(self, op: str) -> None:
         service, _, action = op.partition(":")
-        page = paginators(service).get(action)
+        page = _paginators(service).get(action)
         if page is not None:
             given = [page["input_token"]] if isinstance(page["input_token"], str) else page["input_token"]
             taken = [page["output_token"]] if isinstance(page["output_token"], str) else page["output_token"]
             tokens = [[name, path.strip()] for name, path in zip(given, taken, strict=True)]
             self.paging[op] = {
-                "tokens": tokens, "more": page.get("more_results", ""), "limit": page.get("limit_key", "")
+                "tokens": tokens,
+                "more": page.get("more_results", ""),
+                "limit": page.get("limit_key", ""),
             }
             return
-        shape = model(service).operation_model(action)
+        shape = _model(service).operation_model(action)
         inside = set(shape.input_shape.members) if shape.input_shape else set()
         outside = set(shape.output_shape.members) if shape.output_shape else set()
         for token in ("NextToken", "nextToken", "Marker", "NextMarker"):
@@ -466,16 +488,16 @@ def duckdb_type(shape: Any, above: tuple[str, ...]) -> str | None:
         inner = duckdb_type(shape.member, (*above, shape.name))
         return None if inner is None else "JSON" if inner == "JSON" else f"{inner}[]"
     if shape.type_name == "structure" and not getattr(shape, "is_document_type", False) and shape.members:
-        return struct(list(fields(shape, (*above, shape.name))))
+        return _struct(list(_fields(shape, (*above, shape.name))))
     return "JSON"
 
 
-def fields(shape: Any, above: tuple[str, ...]) -> Iterator[tuple[str, str | None]]:
+def _fields(shape: Any, above: tuple[str, ...]) -> Iterator[tuple[str, str | None]]:
     for name, member in shape.members.items():
         yield name, duckdb_type(member, above)
 
 
-def struct(members: list[tuple[str, str | None]]) -> str | None:
+def _struct(members: list[tuple[str, str | None]]) -> str | None:
     if any(type_ is None for _, type_ in members):
         return None
     names = [name for name, _ in members]

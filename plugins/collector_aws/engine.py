@@ -132,7 +132,9 @@ class _Collecting:
         detail = node.detail
         assert detail is not None
         if detail.batch is not None:
-            return list(self._described_together(detail.op, detail.params, detail.take, detail.batch, entries))
+            return list(
+                self._described_together(detail.op, detail.params, detail.take, detail.batch, entries)
+            )
         asked = [(detail.op, paths.filled(detail.params, entry.item, self._words)) for entry in entries]
         for entry, (answer,) in zip(entries, self._ask.many(asked), strict=True):
             entry.calls.append(answer.call)
@@ -271,5 +273,3 @@ def _parts(entries: Sequence[_Entry], size: int) -> Iterator[Sequence[_Entry]]:
 
 def _text(found: Json) -> str:
     return found if isinstance(found, str) else json.dumps(found, sort_keys=True)
-
-

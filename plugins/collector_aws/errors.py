@@ -16,7 +16,7 @@ ERRORS: Mapping[str, Fault] = {
     "not-set": Fault(Outcome.ABSENT),  # declared for the operation in services/*.toml, nothing else
     "denied": Fault(Outcome.DENIED),
     "not-opted-in": Fault(Outcome.DENIED),  # the region or the service is not enabled for the account
-    "credentials": Fault(Outcome.DENIED),
+    "login": Fault(Outcome.DENIED),
     "throttled": Fault(Outcome.BUDGET, retry=True),
     "unavailable": Fault(Outcome.FAILED, retry=True),
     "pending": Fault(Outcome.BUDGET, retry=True),  # a report that is still being made
@@ -53,9 +53,7 @@ _VANISHED_WORDS = ("NoSuch", "NotFound", "NonExistent", "DoesNotExist", "Resourc
 _MAX_MESSAGE = 300
 
 
-def failed(
-    code: str, message: str, status: int, absent: Sequence[tuple[str, str]] = ()
-) -> CallFailed:
+def failed(code: str, message: str, status: int, absent: Sequence[tuple[str, str]] = ()) -> CallFailed:
     """The error to raise for AWS's own code and message; `absent` is what the operation declares."""
     detail = f"{code}: {message[:_MAX_MESSAGE]}" if message else code
     for declared, words in absent:
@@ -68,7 +66,7 @@ def _word(code: str, message: str, status: int) -> str:
     for word, codes in (
         ("throttled", _THROTTLED),
         ("denied", _DENIED),
-        ("credentials", _CREDENTIALS),
+        ("login", _CREDENTIALS),
         ("not-opted-in", _NOT_OPTED_IN),
         ("pending", _PENDING),
         ("unsupported", _UNSUPPORTED),

@@ -1,8 +1,8 @@
 """Paths into answers: names joined by dots, `[]` where every item of a list is meant.
 
-    "Reservations[].Instances[]"    each instance
-    "PublicAccessBlockConfiguration.BlockPublicAcls"    one value
-    ""    the whole
+"Reservations[].Instances[]"    each instance
+"PublicAccessBlockConfiguration.BlockPublicAcls"    one value
+""    the whole
 """
 
 from __future__ import annotations

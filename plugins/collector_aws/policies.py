@@ -28,12 +28,15 @@ _CALLER_KEYS = frozenset(
     s3:dataaccesspointaccount s3:dataaccesspointarn elasticfilesystem:accessedviamounttarget
     lambda:functionurlauthtype""".split()
 )
-_ORGANISATION_KEYS = frozenset("aws:principalorgid aws:principalorgpaths aws:sourceorgid aws:sourceorgpaths".split())
+_ORGANISATION_KEYS = frozenset(
+    "aws:principalorgid aws:principalorgpaths aws:sourceorgid aws:sourceorgpaths".split()
+)
 _SOURCE_KEYS = frozenset(
     "aws:sourceaccount aws:sourcearn aws:sourceorgid aws:sourceorgpaths aws:sourceowner".split()
 )
 _ACCOUNT_KEYS = frozenset(
-    "aws:principalaccount aws:principalarn aws:sourceaccount aws:sourcearn aws:sourceowner kms:calleraccount".split()
+    """aws:principalaccount aws:principalarn aws:sourceaccount aws:sourcearn aws:sourceowner
+    kms:calleraccount""".split()
 )
 _FEDERATED_KEY = re.compile(r":(?:sub|aud|amr|email|saml:sub|saml:iss|repository|repository_owner)\Z")
 _NARROW_OPERATORS = frozenset(
@@ -55,7 +58,7 @@ ESCALATIONS: Mapping[str, tuple[str, ...]] = {
     iam:PassRole+lambda:CreateFunction iam:PassRole+sagemaker:CreateNotebookInstance
     iam:PassRole+ssm:StartAutomationExecution iam:PassRole+states:CreateStateMachine""".split()
 }
-"""Rights that lead to more rights, where they are granted on everything; `+` joins what is needed together."""
+"""Rights that lead to more rights where they are granted on everything; `+` joins what is needed together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +209,9 @@ def _others(principals: Sequence[str], narrow: Sequence[_Condition], owner: str)
     """Accounts that are let in beside the owner: those named, or, where anyone is, those of conditions."""
     if any(each.key in _ORGANISATION_KEYS for each in narrow):
         return []
-    bound = {account for each in narrow if each.key in _ACCOUNT_KEYS for account in map(_account, each.values)}
+    bound = {
+        account for each in narrow if each.key in _ACCOUNT_KEYS for account in map(_account, each.values)
+    }
     named = {_account(each) for each in principals if each != "*"}
     if "*" in principals:
         named |= bound
@@ -224,8 +229,14 @@ def _account(principal: str) -> str:
 
 def _open_federation(name: str) -> bool:
     """Whether an identity provider also vouches for strangers."""
-    return name in ("*", "cognito-identity.amazonaws.com", "accounts.google.com", "graph.facebook.com") or any(
-        host in name for host in ("token.actions.githubusercontent.com", "gitlab.com", "app.terraform.io", "circleci")
+    return name in (
+        "*",
+        "cognito-identity.amazonaws.com",
+        "accounts.google.com",
+        "graph.facebook.com",
+    ) or any(
+        host in name
+        for host in ("token.actions.githubusercontent.com", "gitlab.com", "app.terraform.io", "circleci")
     )
 
 

@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 if TYPE_CHECKING:
     from botocore.session import Session
 
@@ -31,7 +30,9 @@ class Login:
     @property
     def params(self) -> dict[str, str]:
         """How calls name it."""
-        return ({"@role": self.role} if self.role else {}) | ({"@profile": self.profile} if self.profile else {})
+        return ({"@role": self.role} if self.role else {}) | (
+            {"@profile": self.profile} if self.profile else {}
+        )
 
     @property
     def account(self) -> str:
@@ -86,7 +87,7 @@ def _assumed(profile: str, role: str, external_id: str) -> Session:
     fetcher = AssumeRoleCredentialFetcher(base.create_client, base.get_credentials(), role, extra_args=extra)
     made = botocore.session.Session(profile=profile or None)
     made.register_component("data_loader", _loader())
-    made._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # type: ignore[attr-defined]  # noqa: SLF001
+    made._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # type: ignore[attr-defined]
     return made
 
 
@@ -128,8 +129,6 @@ def _client(made: Session, service: str, region: str, timeout: float) -> Any:
         max_pool_connections=_POOL,
         parameter_validation=False,
         retries={"total_max_attempts": 1},  # trying again, and slower, is the core's business
-        user_agent_appid="evidence-collector",
+        user_agent_extra="evidence-collector",
     )
     return made.create_client(service, region_name=region, config=config)
-
-

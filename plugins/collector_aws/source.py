@@ -126,10 +126,7 @@ class Aws:
         """As the kinds' data says."""
         wanted = frozenset(task.kinds)
         nodes = [
-            node
-            for service in catalogue().values()
-            for node in service.nodes
-            if node.kind.name in wanted
+            node for service in catalogue().values() for node in service.nodes if node.kind.name in wanted
         ]
         yield from engine.collect(task, nodes, ask)
 
@@ -178,7 +175,9 @@ class Aws:
 
     def _home(self, target: Target) -> str:
         partition = target.principal.split(":")[1] if ":" in target.principal else ""
-        return _HOMES.get(partition, "") or self._regions[:1][0] if self._regions else _HOMES.get(partition, "")
+        return (
+            _HOMES.get(partition, "") or self._regions[:1][0] if self._regions else _HOMES.get(partition, "")
+        )
 
     def _login(self, target: Target, params: Mapping[str, Json], timeout: float) -> Login:
         """The login that the parameters name, or the one that leads to the target's account."""

@@ -47,9 +47,7 @@ def _credential_report(
         yield Gap(kind.name, scope, Outcome.TRUNCATED, answer.call, f"more than {_MAX_REPORT_LINES} lines")
     types = {column.name: column.type for column in kind.columns}
     for row in rows[:_MAX_REPORT_LINES]:
-        data = {
-            name: _typed(row[name], type_) for name, type_ in types.items() if row.get(name) is not None
-        }
+        data = {name: _typed(row[name], type_) for name, type_ in types.items() if row.get(name) is not None}
         data["generated"] = answer.data.get("GeneratedTime")
         yield Record(kind.name, str(row.get("arn")), scope, (made.call, answer.call), data)
 

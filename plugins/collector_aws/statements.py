@@ -61,7 +61,9 @@ def _reads() -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for service in catalogue().values():
         for node in service.nodes:
-            names = [column.name for column in node.kind.columns if column.name in wanted and column.type == "JSON"]
+            names = [
+                column.name for column in node.kind.columns if column.name in wanted and column.type == "JSON"
+            ]
             if node.op in ("sns:ListTopics", "sqs:ListQueues"):
                 names += [column.name for column in node.kind.columns if column.name == _ATTRIBUTES]
             if names:
@@ -98,7 +100,12 @@ def _documents(column: str, held: Json) -> Iterator[tuple[str, Json]]:
 
 def _rows(record: Mapping[str, Json], name: str, document: Json) -> Iterator[Record]:
     owner = record["scope"].get("account", "")
-    told = {"source_kind": record["kind"], "resource_id": record["id"], "policy": name, "owner_account": owner}
+    told = {
+        "source_kind": record["kind"],
+        "resource_id": record["id"],
+        "policy": name,
+        "owner_account": owner,
+    }
     where = f"{record['kind']} {record['id']} {name}"
     calls = tuple(record["calls"])
     try:
@@ -107,7 +114,9 @@ def _rows(record: Mapping[str, Json], name: str, document: Json) -> Iterator[Rec
     except (ValueError, RecursionError) as error:
         why = str(error)[:100]
         gaps = tuple(
-            ColumnGap(column.name, Outcome.MALFORMED, None, why) for column in _COLUMNS if column.name not in told
+            ColumnGap(column.name, Outcome.MALFORMED, None, why)
+            for column in _COLUMNS
+            if column.name not in told
         )
         yield Record(KIND.name, where, record["scope"], calls, told, gaps)
         return

@@ -49,7 +49,12 @@ def _trees(service: str, nodes: tuple[Node, ...]) -> list[Tree]:
         root = roots[name]
         groups.setdefault(leaders[_question(root, root.params[0])], []).append(node)
     return [
-        Tree(service, tuple(group), {node.kind.name: roots[node.kind.name] for node in group}, group[0].everywhere)
+        Tree(
+            service,
+            tuple(group),
+            {node.kind.name: roots[node.kind.name] for node in group},
+            group[0].everywhere,
+        )
         for group in groups.values()
     ]
 

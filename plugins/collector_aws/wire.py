@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 from collector.model import CallFailed, ConfigError, Json, Reply
 from collector_aws import errors, paths
@@ -84,7 +85,9 @@ def _moment(value: datetime) -> str:
     return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds") + "Z"
 
 
-def _following(paging: Paging, params: Mapping[str, Json], answer: Mapping[str, Json]) -> dict[str, Json] | None:
+def _following(
+    paging: Paging, params: Mapping[str, Json], answer: Mapping[str, Json]
+) -> dict[str, Json] | None:
     if paging.more and not paths.value(answer, paging.more):
         return None
     tokens = {name: plain(token) for name, path in paging.tokens if (token := _last(answer, path))}
@@ -118,38 +121,52 @@ def _counted(data: Mapping[str, Json]) -> int | None:
 
 @contextmanager
 def _translated(absent: tuple[tuple[str, str], ...]) -> Iterator[None]:
-    """Turn botocore's exceptions into the words that the core knows."""
-    from botocore import exceptions as raised
+    """Turn botocore's exceptions into those that the core knows."""
+    from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
     try:
         yield
-    except raised.ClientError as error:
-        told = error.response.get("Error", {})
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        code, message = str(told.get("Code", "")), str(told.get("Message", ""))
-        if error.operation_name == "AssumeRole":
-            raise CallFailed("credentials", f"AssumeRole: {code}: {message[:300]}") from None
-        raise errors.failed(code, message, status, absent) from None
-    except (raised.ConnectTimeoutError, raised.ReadTimeoutError) as error:
-        raise TimeoutError(str(error)) from None
-    except raised.ProfileNotFound as error:
-        raise ConfigError(f"profiles: {error}") from None
-    except raised.EndpointConnectionError as error:
-        raise ConnectionError(str(error)) from None
-    except raised.HTTPClientError as error:
-        raise ConnectionError(str(error)) from None
-    except (
-        raised.NoCredentialsError,
-        raised.PartialCredentialsError,
-        raised.CredentialRetrievalError,
-        raised.TokenRetrievalError,
-        raised.SSOError,
-    ) as error:
-        raise CallFailed("credentials", str(error)) from None
-    except (raised.EndpointProviderError, raised.UnknownEndpointError, raised.NoRegionError) as error:
-        raise CallFailed("no-endpoint", str(error)) from None
+    except ClientError as error:
+        raise _refusal(error, absent) from None
     except ResponseParserError as error:
         raise CallFailed("unreadable", str(error)) from None
-    except raised.BotoCoreError as error:
-        raise CallFailed(type(error).__name__, str(error)) from None
+    except BotoCoreError as error:
+        raise _breakdown(error) from None
+
+
+def _refusal(error: Any, absent: tuple[tuple[str, str], ...]) -> CallFailed:
+    """AWS answered, and not as asked."""
+    told = error.response.get("Error", {})
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code, message = str(told.get("Code", "")), str(told.get("Message", ""))
+    if error.operation_name == "AssumeRole":
+        return CallFailed("login", f"AssumeRole: {code}: {message[:300]}")
+    return errors.failed(code, message, status, absent)
+
+
+def _breakdown(error: Exception) -> Exception:
+    """Nobody answered, or there was nothing to ask with."""
+    from botocore import exceptions as raised
+
+    told = str(error)
+    if isinstance(error, (raised.ConnectTimeoutError, raised.ReadTimeoutError)):
+        return TimeoutError(told)
+    if isinstance(error, raised.ProfileNotFound):
+        return ConfigError(f"profiles: {told}")
+    if isinstance(error, (raised.HTTPClientError, raised.ConnectionError)):
+        return ConnectionError(told)
+    if isinstance(
+        error,
+        (
+            raised.NoCredentialsError,
+            raised.PartialCredentialsError,
+            raised.CredentialRetrievalError,
+            raised.TokenRetrievalError,
+            raised.SSOError,
+        ),
+    ):
+        return CallFailed("login", told)
+    if isinstance(error, (raised.EndpointProviderError, raised.UnknownEndpointError, raised.NoRegionError)):
+        return CallFailed("no-endpoint", told)
+    return CallFailed(type(error).__name__, told)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +57,10 @@ class Moto:
 
     def _wait(self) -> None:
         for _ in range(600):
-            try:
+            with contextlib.suppress(OSError, urllib.error.URLError):
                 urllib.request.urlopen(f"http://127.0.0.1:{self.port}/moto-api/", timeout=2).close()
                 return
-            except (OSError, urllib.error.URLError):
-                time.sleep(0.1)
+            time.sleep(0.1)
         raise RuntimeError("moto did not start")
 
     @property
@@ -105,3 +108,94 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.M
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     return monkeypatch
+
+
+@pytest.fixture
+def proxy(moto: Moto) -> Iterator[Any]:
+    made = loaded(HERE / "proxy.py").Proxy(moto.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request says in its headers what it asks, so that the proxy can tell."""
+    from collector_aws import sessions
+
+    made = sessions._client
+
+    def told(*given: Any) -> Any:
+        client = made(*given)
+        client.meta.events.register("before-call", say)
+        return client
+
+    def say(model: Any, params: dict[str, Any], **_: Any) -> None:
+        service = model.service_model
+        params["headers"]["X-Operation"] = f"{service.service_name}:{model.name}"
+        params["headers"]["X-Protocol"] = service.resolved_protocol
+
+    monkeypatch.setattr(sessions, "_client", told)
+
+
+@dataclass
+class Evidence:
+    """What one run left: records by kind, gap lines, ledger entries, and what each task came to."""
+
+    records: dict[str, list[dict[str, Any]]]
+    gaps: list[dict[str, Any]]
+    calls: list[Any]
+    written: Any
+
+    def ops(self) -> set[str]:
+        return {call.op for call in self.calls}
+
+    def gap_kinds(self, op: str) -> set[str]:
+        ids = {call.call for call in self.calls if call.op == op and not call.outcome.answered}
+        return {gap["kind"] for gap in self.gaps if gap.get("call") in ids}
+
+
+@pytest.fixture
+def collecting(
+    proxy: Any, named: None, aws_environment: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Evidence]:
+    """Collect through the proxy with the settings of a `[[source]]` table."""
+    from collector.collect.ask import Limits, Stop
+    from collector.collect.executor import Settings, collect, discover
+    from collector.collect.plan import make
+    from collector.keys import create_secret
+    from collector.lines import read_lines
+    from collector_aws.source import Aws
+
+    aws_environment.setenv("AWS_ENDPOINT_URL", proxy.url)
+    secret = tmp_path / "secret.key"
+    create_secret(secret)
+    runs = iter(range(1000))
+
+    def collected(limits: Limits | None = None, seconds: float = 120, **settings: Any) -> Evidence:
+        limits = limits or Limits(tries=1)
+        found = discover(Aws, settings, secret, limits, Stop())
+        plan = make(datetime(2026, 11, 24, tzinfo=UTC), (), [(Aws, settings, found.items)])
+        folder = tmp_path / f"run{next(runs)}"
+        folder.mkdir()
+        done = collect(plan, Settings(folder, secret, 16, limits, seconds), [found])
+        records: dict[str, list[dict[str, Any]]] = {}
+        gaps = []
+        for written in done.written:
+            for line in map(json.loads, read_lines(written.segment.path)):
+                if "gap" in line:
+                    gaps.append(line["gap"])
+                else:
+                    records.setdefault(line["record"]["kind"], []).append(line["record"])
+        return Evidence(records, gaps, list(done.ledger.entries.values()), done.written)
+
+    return collected
+
+
+@pytest.fixture(name="session", scope="session")
+def _session() -> Callable[..., Any]:
+    return session
+
+
+@pytest.fixture(scope="session")
+def regions() -> tuple[str, ...]:
+    return REGIONS

@@ -1,7 +1,7 @@
 """An HTTP proxy in front of an AWS double: counts requests, adds latency, denies and throttles.
 
-As a process: `python proxy.py TARGET_PORT DELAY_SECONDS` prints its port; a GET of `/_counts` gives a JSON object
-of requests by what was asked, `/_reset` forgets them. In a test, `Proxy(target)` is the same in a thread.
+As a process: `python proxy.py TARGET_PORT DELAY_SECONDS` prints its port; a GET of `/_counts` gives a JSON
+object of requests by what was asked, `/_reset` forgets them. `Proxy(target)` is the same in a thread.
 What was asked is told apart by the header `X-Operation`, which tests add, or else by method, host and path.
 """
 
@@ -85,7 +85,7 @@ class Proxy:
             return answer.status, answer.getheaders(), data
         raise AssertionError
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - one small server
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -93,7 +93,7 @@ class Proxy:
             disable_nagle_algorithm = True
             wbufsize = -1
 
-            def any(self) -> None:
+            def pass_on(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 if self.path.startswith("/_"):
                     return self._own()
@@ -104,13 +104,13 @@ class Proxy:
                 if code := proxy.fault(op, number):
                     with proxy._lock:
                         proxy.failed[op] += 1
-                    return self._fail(code)
+                    return self._fail(code, "query" if b"Action=" in body else "json")
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
                 status, given, data = proxy.forward(self.command, self.path, headers, body)
                 self._answer(status, given, data)
                 return None
 
-            do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = any
+            do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = pass_on  # noqa: N815 - http.server's names
 
             def _answer(self, status: int, given: Any, data: bytes) -> None:
                 self.send_response_only(status)
@@ -129,9 +129,11 @@ class Proxy:
                 told = {"counts": proxy.counts, "twice": sum(n - 1 for n in proxy.asked.values())}
                 self._answer(200, [("Content-Type", "application/json")], json.dumps(told).encode())
 
-            def _fail(self, code: str) -> None:
-                protocol = self.headers.get("X-Protocol", "json")
-                status = 503 if code in ("SlowDown", "RequestLimitExceeded") else 400 if "hrottl" in code else 403
+            def _fail(self, code: str, guessed: str) -> None:
+                protocol = self.headers.get("X-Protocol", guessed)
+                status = (
+                    503 if code in ("SlowDown", "RequestLimitExceeded") else 400 if "hrottl" in code else 403
+                )
                 self._answer(status, *_error(protocol, code))
 
             def log_message(self, *given: Any) -> None:
@@ -143,15 +145,15 @@ class Proxy:
 def _error(protocol: str, code: str) -> tuple[list[tuple[str, str]], bytes]:
     """An error as each of AWS's protocols writes it."""
     message = f"made to fail with {code}"
+    error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     if protocol == "ec2":
-        text = f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors></Response>"
+        text = f"<Response><Errors>{error}</Errors></Response>"
         return [("Content-Type", "text/xml")], text.encode()
     if protocol == "query":
-        text = f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+        text = f"<ErrorResponse>{error}</ErrorResponse>"
         return [("Content-Type", "text/xml")], text.encode()
     if protocol == "rest-xml":
-        text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-        return [("Content-Type", "application/xml")], text.encode()
+        return [("Content-Type", "application/xml")], error.encode()
     if protocol == "smithy-rpc-v2-cbor":
         both = {"__type": code, "message": message}
         data = bytes([0xA2]) + b"".join(_cbor(name) + _cbor(value) for name, value in both.items())
@@ -184,5 +186,5 @@ def _key(method: str, headers: Any, path: str, body: bytes) -> str:
 
 if __name__ == "__main__":
     made = Proxy(int(sys.argv[1]), float(sys.argv[2]))
-    print(made.port, flush=True)
+    print(made.port, flush=True)  # noqa: T201 - whoever started it reads this
     threading.Event().wait()
