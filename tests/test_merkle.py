@@ -83,3 +83,117 @@ def test_a_proof_holds_for_its_entry_and_place_alone(entries: list[bytes], data:
     if proof:
         assert not merkle.verify_inclusion(entries[index], index, size, proof[:-1], root)
         assert not merkle.verify_inclusion(entries[index], index, size, [root, *proof[1:]], root)
+
+
+# The audit paths that implementations of RFC 6962 are tested with: leaf from 1, size, path.
+KNOWN_PATHS: list[tuple[int, int, list[str]]] = [
+    (1, 1, []),
+    (
+        1,
+        8,
+        [
+            "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+        ],
+    ),
+    (
+        6,
+        8,
+        [
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+            "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        ],
+    ),
+    (3, 3, ["fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"]),
+    (
+        2,
+        5,
+        [
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+        ],
+    ),
+]
+CT_ENTRIES = [
+    bytes.fromhex(entry)
+    for entry in (
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    )
+]
+
+
+def test_the_known_paths_of_certificate_transparency() -> None:
+    for leaf, size, path in KNOWN_PATHS:
+        entries = CT_ENTRIES[:size]
+        hashes = [bytes.fromhex(each) for each in path]
+        assert merkle.inclusion_proof([merkle.leaf_hash(each) for each in entries], leaf - 1) == hashes
+        assert merkle.verify_inclusion(entries[leaf - 1], leaf - 1, size, hashes, definition(entries))
+
+
+def proven(count: int, wanted: list[int]) -> tuple[list[bytes], bytes, list[list[bytes]]]:
+    """Entries, root and the paths of some of them, by batches."""
+    entries = [str(number).encode() for number in range(count)]
+    prover = merkle.Prover()
+    lowers: list[tuple[int, list[bytes]]] = []
+    for number, start in enumerate(range(0, count, prover.BATCH)):
+        leaves = [merkle.leaf_hash(entry) for entry in entries[start : start + prover.BATCH]]
+        here = [index - start for index in wanted if start <= index < start + prover.BATCH]
+        lowers += [(number, lower) for lower in prover.batch(leaves, here)]
+    assert len(prover) == count
+    return entries, prover.root(), [[*lower, *prover.upper(number)] for number, lower in lowers]
+
+
+@given(st.sampled_from([1, 2, 3, 7, 1023, 1024, 1025, 1026, 2047, 2048, 2049, 3073, 5000]), st.data())
+def test_paths_made_in_one_pass_are_those_of_the_whole_tree(count: int, data: st.DataObject) -> None:
+    wanted = sorted(data.draw(st.sets(st.integers(0, count - 1), max_size=12)))
+    entries, root, paths = proven(count, wanted)
+    leaves = [merkle.leaf_hash(entry) for entry in entries]
+    assert root == merkle.root_of_leaves(leaves)
+    climber = merkle.Climber(count, root)
+    for index, path in zip(wanted, paths, strict=True):
+        assert path == merkle.inclusion_proof(leaves, index)
+        assert merkle.verify_inclusion(entries[index], index, count, path, root)
+        assert climber.proves(entries[index], index, path)
+
+
+@given(st.integers(1, 70), st.data())
+def test_climbing_refuses_whatever_a_single_proof_refuses(count: int, data: st.DataObject) -> None:
+    entries, root, paths = proven(count, list(range(count)))
+    climber = merkle.Climber(count, root)
+    for index in sorted(data.draw(st.sets(st.integers(0, count - 1), max_size=8))):
+        path = list(paths[index])
+        entry, place = entries[index], index
+        change = data.draw(st.sampled_from(["none", "entry", "place", "hash", "longer", "shorter"]))
+        if change == "entry":
+            entry += b"x"
+        elif change == "place":
+            place = data.draw(st.integers(-1, count + 1))
+        elif change == "longer":
+            path.append(data.draw(st.sampled_from([root, *path])))
+        elif change in ("hash", "shorter") and path:
+            at = data.draw(st.integers(0, len(path) - 1))
+            path[at : at + 1] = [] if change == "shorter" else [bytes(reversed(path[at]))]
+        single = merkle.verify_inclusion(entry, place, count, path, root)
+        assert climber.proves(entry, place, path) == single
+        assert single == ((entry, place, path) == (entries[index], index, paths[index]))
+
+
+def test_a_batch_that_is_not_whole_ends_a_tree() -> None:
+    prover = merkle.Prover()
+    prover.batch([merkle.leaf_hash(b"x")], [])
+    for leaves in ([], [merkle.leaf_hash(b"y")]):
+        try:
+            prover.batch(leaves, [])
+        except ValueError:
+            continue
+        raise AssertionError("taken")
