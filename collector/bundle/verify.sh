@@ -1,15 +1,17 @@
 #!/bin/sh
 # Verifies a bundle of evidence with OpenSSL alone, and unpacks what it has verified.
 #
-#     sh verify.sh KEY BUNDLE [FOLDER]
+#     sh verify.sh [-w WITNESS] [-t AUTHORITY] KEY BUNDLE [FOLDER]
 #
 # KEY is the signer's public key in PEM (Ed25519 or ECDSA P-256), as you got it from a person you
-# trust. FOLDER, if given, must not exist: it receives the verified files, and nothing else. Look at
-# those, not at what another program unpacks: ZIP programs go by a directory at the archive's end,
-# which this script does not look at.
+# trust; WITNESS the key of a second signer, if you want one to have signed. AUTHORITY is a file with a
+# time stamp authority's certificates in PEM (root, intermediates), if you want a time: from it, not
+# from the signer. FOLDER, if given, must not exist: it receives the verified files, and nothing else.
+# Look at those, not at what another program unpacks: ZIP programs go by a directory at the archive's
+# end, which this script does not look at.
 #
-# Needs sh, OpenSSL 3, and head, tail, od, sed, tr, wc, cut, mktemp, sha256sum (coreutils, sed): what
-# a plain Debian has. Nothing inside the bundle is trusted, run, or used as a path before it is checked.
+# Needs sh, OpenSSL 3, and head, tail, od, sed, tr, wc, cut, date, mktemp, sha256sum (coreutils, sed):
+# what a plain Debian has. Nothing inside the bundle is trusted, run, or used as a path before it is checked.
 #
 # What it does, in the order of the functions below:
 #   1. walks the archive from its first byte: files are stored as they are, each behind a header
@@ -17,7 +19,9 @@
 #   2. takes statement.dsse.json and verifies its signature with KEY over the bytes that DSSE signs:
 #      "DSSEv1 <length> <type> <length> <payload>";
 #   3. compares each file with the SHA-256 that the signed payload (an in-toto Statement) has for it,
-#      in its order: none missing, none added, none changed.
+#      in its order: none missing, none added, none changed;
+#   4. if there is an AUTHORITY, looks for its stamp (RFC 3161) over the signature, in the bundle and in
+#      BUNDLE's folder, where a stamp lies that came later: BUNDLE without .zip, then a name, then .tsr.
 #
 # Exit status: 0 verified, 1 not, 2 wrong usage.
 set -eu
@@ -31,10 +35,23 @@ fail() {
     exit 1
 }
 
-if [ $# -lt 2 ] || [ $# -gt 3 ] || [ ! -f "$1" ] || [ ! -f "$2" ]; then
-    echo 'usage: sh verify.sh KEY BUNDLE [FOLDER]   (two files; FOLDER must not exist)' >&2
+usage() {
+    echo 'usage: sh verify.sh [-w WITNESS] [-t AUTHORITY] KEY BUNDLE [FOLDER]   (files; FOLDER must not exist)' >&2
     exit 2
-fi
+}
+
+witness='' authority=''
+while getopts w:t: option; do
+    case $option in
+        w) witness=$OPTARG ;;
+        t) authority=$OPTARG ;;
+        *) usage ;;
+    esac
+done
+shift $((OPTIND - 1))
+[ $# -ge 2 ] && [ $# -le 3 ] && [ -f "$1" ] && [ -f "$2" ] || usage
+[ -z "$witness" ] || [ -f "$witness" ] || usage
+[ -z "$authority" ] || [ -f "$authority" ] || usage
 key=$1 bundle=$2 folder=${3:-}
 if [ -n "$folder" ]; then
     mkdir -m 700 -- "$folder" || exit 2
@@ -79,23 +96,39 @@ walk() {
     done
 }
 
-# 2. The signature: the payload that KEY signed, in $work/payload.
+# 2. The signatures: the payload that KEY, and WITNESS, signed, in $work/payload.
 signed_payload() {
     line=$(grep ' statement\.dsse\.json$' "$work/files") || fail "there is no signed statement in it"
     [ "$(echo "$line" | wc -l)" -eq 1 ] || fail "there are two statements in it"
-    bytes "${line%% *}" "$(echo "$line" | cut -d ' ' -f 2)" >"$work/envelope"
+    bytes "${line%% *}" "$(echo "$line" | cut -d ' ' -f 2)" | tr '{}[],' '\n\n\n\n\n' >"$work/envelope"
+    part payload 1 payload
+    part sig 1 sig
     type=application/vnd.in-toto+json
-    for part in payload sig; do
-        sed -n 's/^.*[{,]"'$part'":"\([A-Za-z0-9+/=]*\)".*$/\1/p' "$work/envelope" >"$work/$part.b64"
-        openssl base64 -d -A -in "$work/$part.b64" -out "$work/$part"
-    done
     { printf 'DSSEv1 %d %s %d ' ${#type} $type $(($(wc -c <"$work/payload"))) && cat "$work/payload"; } >"$work/signed"
-    case $(openssl pkey -pubin -in "$key" -noout -text 2>/dev/null | head -n 1) in
-        *ED25519*) set -- pkeyutl -verify -pubin -inkey "$key" -rawin -in "$work/signed" -sigfile "$work/sig" ;;
-        *Public-Key*256*) set -- dgst -sha256 -verify "$key" -signature "$work/sig" "$work/signed" ;;
-        *) fail "KEY is no Ed25519 or ECDSA P-256 public key in PEM" ;;
+    signature KEY "$key" sig
+    [ -z "$witness" ] || part sig 2 second
+    [ -z "$witness" ] || signature WITNESS "$witness" second
+    [ -z "$witness" ] || ! same_key || fail "KEY and WITNESS are one key"
+}
+
+part() { # part NAME NUMBER FILE: decodes the envelope's NUMBERth entry of that name
+    sed -n 's/^"'"$1"'":"\([A-Za-z0-9+/=]*\)"$/\1/p' "$work/envelope" | sed -n "$2p" >"$work/b64"
+    openssl base64 -d -A -in "$work/b64" -out "$work/$3"
+}
+
+signature() { # signature WHOSE KEY FILE: whether FILE is its signature of $work/signed
+    case $(openssl pkey -pubin -in "$2" -noout -text 2>/dev/null | head -n 1) in
+        *ED25519*) set -- "$1" pkeyutl -verify -pubin -inkey "$2" -rawin -in "$work/signed" -sigfile "$work/$3" ;;
+        *Public-Key*256*) set -- "$1" dgst -sha256 -verify "$2" -signature "$work/$3" "$work/signed" ;;
+        *) fail "$1 is no Ed25519 or ECDSA P-256 public key in PEM" ;;
     esac
-    openssl "$@" >/dev/null 2>&1 || fail "the statement is not signed by this key, or was changed"
+    whose=$1
+    shift
+    openssl "$@" >/dev/null 2>&1 || fail "the statement is not signed by this key, or was changed ($whose)"
+}
+
+same_key() {
+    [ "$(openssl pkey -pubin -in "$key")" = "$(openssl pkey -pubin -in "$witness")" ]
 }
 
 # 3. The files: "SHA256 NAME" a line in $work/subjects, held against $work/files in the same order.
@@ -133,7 +166,31 @@ digest() { # digest START SIZE NAME: its SHA-256, unpacking it on the way if the
     fi
 }
 
+# 4. The stamps: what AUTHORITY says of the time, in $times; one that it did not make is passed over.
+stamped() {
+    count=0 times=
+    while read -r start size name; do
+        case $name in
+            stamps/*.tsr) count=$((count + 1)) && bytes "$start" "$size" >"$work/stamp.$count" ;;
+        esac
+    done <"$work/files"
+    for file in "${bundle%.zip}".*.tsr; do
+        [ ! -f "$file" ] || { count=$((count + 1)) && head -c 65536 -- "$file" >"$work/stamp.$count"; }
+    done
+    for stamp in "$work"/stamp.*; do
+        time=$(openssl ts -reply -in "$stamp" -text 2>/dev/null | sed -n 's/^Time stamp: //p' | tr -cd 'A-Za-z0-9:. ')
+        # Its certificate may have run out by now, so it is held against the stamp's own time.
+        at=$(date -u -d "${time:-none}" +%s 2>/dev/null) || continue
+        openssl ts -verify -data "$work/sig" -in "$stamp" -CAfile "$authority" -attime "$at" >/dev/null 2>&1 || continue
+        times="$times${times:+, }$time"
+    done
+    [ -n "$times" ] || fail "no stamp over this signature leads to AUTHORITY's certificates"
+}
+
 walk
 signed_payload
+[ -z "$authority" ] || stamped
 compare
 printf 'verified: %d files as signed by %s\n' "$(($(wc -l <"$work/expected")))" "$key"
+[ -z "$witness" ] || printf 'signed by %s too\n' "$witness"
+[ -z "$authority" ] || printf 'stamped: %s, by the authority in %s\n' "$times" "$authority"

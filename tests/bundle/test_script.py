@@ -13,7 +13,8 @@ import pytest
 
 import collector.bundle
 from collector.bundle.archive import Archive
-from collector.bundle.seal import SealedBundle, script
+from collector.bundle.authority import TimeAuthority
+from collector.bundle.seal import SealedBundle, script, seal
 from collector.canonical import file_sha256
 
 ROOT = Path(collector.bundle.__file__).parents[2]
@@ -63,7 +64,9 @@ def test_it_unpacks_what_it_verified(sealed: Seals, keys: Path, tmp_path: Path) 
     assert ran(keys / "ed.pub.pem", sealed("ed").path, tmp_path / "out").returncode == 0
     found = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     with Archive(sealed("ed").path) as archive:
-        assert found == {member.name for member in archive.members if not member.name.startswith("statement.")}
+        assert found == {
+            member.name for member in archive.members if not member.name.startswith("statement.")
+        }
         for name in found:
             assert (tmp_path / "out" / name).read_bytes() == archive.read(name)
 
@@ -152,3 +155,68 @@ def test_a_signature_made_with_openssl_itself_counts(sealed: Seals, keys: Path, 
     sign = ["openssl", "pkeyutl", "-sign", "-inkey", keys / "ed.pem", "-rawin", "-in", tmp_path / "pae"]
     made = subprocess.run(sign, check=True, capture_output=True).stdout
     assert base64.b64encode(made).decode() == envelope["signatures"][0]["sig"]
+
+
+@pytest.fixture
+def stamped(
+    run: tuple[Path, dict[str, Any]],
+    signer: Callable[[str], Any],
+    stamper: Callable[..., Any],
+    tmp_path: Path,
+) -> tuple[Path, Any]:
+    """A bundle with a witness, stamped by an authority; and the authority."""
+    tsa = stamper()
+    run[1]["window"] = {"from": "2020-01-01T00:00:00Z", "to": "2020-01-01T00:00:00Z"}
+    asked = [TimeAuthority("tsa", tsa.url, tsa.certificates)]
+    made = seal(*run, signer("ed"), tmp_path / "stamped.zip", witness=signer("ec"), authorities=asked)
+    return made.path, tsa
+
+
+@pytest.mark.parametrize("shell", [each for each in ("dash", "bash") if shutil.which(each)])
+def test_a_stamp_and_a_witness_are_verified_where_asked_for(
+    stamped: tuple[Path, Any], keys: Path, shell: str
+) -> None:
+    path, tsa = stamped
+    options = ("-w", keys / "ec.pub.pem", "-t", tsa.folder / "root.pem")
+    done = ran(*options, keys / "ed.pub.pem", path, shell=shell)
+    assert (done.returncode, done.stderr) == (0, "")
+    _, second, third = done.stdout.splitlines()
+    assert second.startswith("signed by ")
+    assert third.startswith("stamped: ")
+    assert " GMT, by the authority in " in third
+    assert ran(keys / "ed.pub.pem", path, shell=shell).returncode == 0
+
+
+def test_a_foreign_a_missing_and_a_wrong_stamp_are_refused(
+    stamped: tuple[Path, Any], sealed: Seals, keys: Path, stamper: Callable[..., Any], forger: Forger
+) -> None:
+    path, tsa = stamped
+    key, root = keys / "ed.pub.pem", tsa.folder / "root.pem"
+    assert "no stamp over this signature" in refused("-t", stamper("x").folder / "root.pem", key, path)
+    assert "no stamp over this signature" in refused("-t", root, key, sealed("ed").path)
+    stamp = TimeAuthority("tsa", tsa.url, tsa.certificates).stamp(b"something else")
+    members = [
+        (name, stamp if name == "stamps/tsa.tsr" else data)
+        for name, data in forger.members(path)
+        if name != "stamps/tsa.witness.tsr"
+    ]
+    assert "no stamp over this signature" in refused("-t", root, key, forger.archive(members))
+
+
+def test_a_late_stamp_beside_the_bundle_is_found(
+    stamped: tuple[Path, Any], keys: Path, forger: Forger
+) -> None:
+    path, tsa = stamped
+    members = forger.members(path)
+    bare = forger.archive([each for each in members if not each[0].startswith("stamps/")])
+    key, root = keys / "ed.pub.pem", tsa.folder / "root.pem"
+    refused("-t", root, key, bare)
+    bare.with_name(f"{bare.stem}.tsa.tsr").write_bytes(dict(members)["stamps/tsa.tsr"])
+    assert "stamped: " in ran("-t", root, key, bare).stdout
+
+
+def test_a_witness_that_did_not_sign_is_refused(stamped: tuple[Path, Any], sealed: Seals, keys: Path) -> None:
+    key = keys / "ed.pub.pem"
+    assert "(WITNESS)" in refused("-w", keys / "stranger.pub.pem", key, stamped[0])
+    assert "(WITNESS)" in refused("-w", keys / "ec.pub.pem", key, sealed("ed").path)
+    assert "(WITNESS)" in refused("-w", key, key, stamped[0])
