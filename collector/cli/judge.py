@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,9 +89,20 @@ def _installed() -> list[Path]:
     "--trust", type=_PATH, metavar="FILE", help="Trust the keys of this trust file; else the user's."
 )
 @click.option("--reperform", is_flag=True, help="Also compute every verdict again and compare it.")
+@click.option(
+    "--signers",
+    type=click.IntRange(1, 2),
+    metavar="N",
+    help="How many trusted keys must have signed; else what the trust file says, or 1.",
+)
 @printing
 def verify(
-    bundles: tuple[Path, ...], key: Path | None, trust: Path | None, reperform: bool, output: Output
+    bundles: tuple[Path, ...],
+    key: Path | None,
+    trust: Path | None,
+    reperform: bool,
+    signers: int | None,
+    output: Output,
 ) -> int:
     """Prove that each BUNDLE is whole and signed by a key that is trusted.
 
@@ -101,7 +112,8 @@ def verify(
 
     Checked are the archive's form to the last byte, the signature and its signer, the digest of every
     file, the Merkle trees over every line, and what plan and ledger say against what the statement says.
-    A good signature by a key that is not trusted does not verify.
+    A good signature by a key that is not trusted does not verify. Time stamps, in the bundle and beside it,
+    count if an authority of the trust file made them.
 
     Exit code: 0 if all verify, 1 if one does not, 2 for what cannot be asked.
     """
@@ -109,6 +121,7 @@ def verify(
     from collector.report.verdicts import verified_json
 
     known = _trust(key, trust)
+    known = known if signers is None else replace(known, signers=signers)
     results = [verified_json(path, known, reperform) for path in bundles if not path.is_dir()]
     folders = [path for path in bundles if path.is_dir()]
     store = store_json(folders, known, reperform) if folders else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,14 @@ def verified_json(path: Path, trust: Trust, again: bool) -> dict[str, Json]:
         "bundle": str(path),
         "verified": True,
         "signers": [{"name": each.name, "fingerprint": each.key.fingerprint} for each in found.signers],
+        "stamps": [
+            {
+                "authority": each.authority,
+                "time": f"{each.time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                "signature": each.signature,
+            }
+            for each in found.stamps
+        ],
         "series": series,
         "as_of": found.predicate["as_of"],
         "statement": found.digest,
@@ -88,6 +97,7 @@ def verified_text(found: Mapping[str, Any], page: Page) -> list[str]:
     lines = [
         f"{page.paint('green', 'verified')}  {clean(found['bundle'])}",
         *page.wrap(f"signed by {signers}", 2, 4),
+        *(line for each in found["stamps"] for line in page.wrap(_stamp(each), 2, 4)),
         *page.wrap(f"series {series['name']}, number {series['sequence']}, as of {found['as_of']}", 2, 4),
         *page.wrap(f"{files} and {count(found['lines'], 'line')} are as they were signed", 2, 4),
     ]
@@ -95,6 +105,11 @@ def verified_text(found: Mapping[str, Any], page: Page) -> list[str]:
         same = [count(again[f"{noun}s"], noun) for noun in ("finding", "control", "population")]
         lines += page.wrap(f"performed again: {', '.join(same)} come out the same", 2, 4)
     return lines + [line for warning in found["warnings"] for line in page.wrap(f"note: {warning}", 2, 4)]
+
+
+def _stamp(stamp: Mapping[str, Any]) -> str:
+    what = "the witness' signature" if stamp["signature"] else "the signature"
+    return f"{what} was there at {stamp['time']}, says {stamp['authority']}"
 
 
 def rows_text(columns: Sequence[str], rows: Sequence[Sequence[Json]], page: Page) -> list[str]:
