@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope
     from securesystemslib.signer import Signer
 
-__all__ = ["PAYLOAD_TYPE", "parse_envelope", "public_key", "sign", "signatures", "signed_by"]
+__all__ = ["PAYLOAD_TYPE", "parse_envelope", "public_key", "refuse_twins", "sign", "signatures", "signed_by"]
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _MAX_SIGNATURES = 2  # the agent's and a witness'
@@ -39,6 +39,8 @@ def sign(payload: bytes, signer: Signer, witness: Signer | None = None) -> bytes
     from securesystemslib.dsse import Envelope
 
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
+    if witness is not None:
+        refuse_twins(signer, witness)
     for each in (signer, witness):
         if each is not None:
             _add(envelope, each)
@@ -49,12 +51,17 @@ def _add(envelope: Envelope, signer: Signer) -> None:
     from securesystemslib.signer import Signature
 
     key = public_key(signer)
-    if key.fingerprint in envelope.signatures:
-        raise ConfigError(f"[witness] has the key of [sign], {key.fingerprint}; it must be another one")
     made = signer.sign(envelope.pae())
     envelope.signatures[key.fingerprint] = Signature(key.fingerprint, made.signature)
     if not signed_by(envelope, key):
         raise ConfigError(f"signing key {key.fingerprint}: what it signed does not verify")
+
+
+def refuse_twins(signer: Signer, witness: Signer) -> None:
+    """Raise ConfigError where both sign with the same key: nobody is a witness of himself."""
+    key = public_key(witness)
+    if key == public_key(signer):
+        raise ConfigError(f"[witness] has the key of [sign], {key.fingerprint}; it must be another one")
 
 
 def public_key(signer: Signer) -> PublicKey:

@@ -23,6 +23,7 @@ from collector.assess import Assessor, Summary
 from collector.assess import exceptions as exceptions_of
 from collector.bundle.authority import TimeAuthority
 from collector.bundle.seal import SealedBundle, seal
+from collector.bundle.sign import refuse_twins
 from collector.collect.ask import Limits, Stop
 from collector.collect.executor import Collected, Discovered, Settings, collect, discover
 from collector.collect.plan import Plan, make, timestamp
@@ -292,8 +293,11 @@ def _redacted_logs(keys: Keys) -> Iterator[None]:
 def _signers(config: Config, plugins: Plugins) -> tuple[Signer, Signer | None]:
     entries = (config.sign, config.witness)
     made = [plugins.signers[each.use](each.settings).signer() if each else None for each in entries]
-    assert made[0] is not None
-    return made[0], made[1]
+    signer, witness = made
+    assert signer is not None
+    if witness is not None:
+        refuse_twins(signer, witness)
+    return signer, witness
 
 
 def _assessor(config: Config, plugins: Plugins, scratch: Path) -> Assessor:
