@@ -421,3 +421,57 @@ def test_every_option_known_to_the_code_stands_in_the_default(built_in: Plugins)
         for name, made in classes.items():
             shown = {key for table in tables if table["use"] == name for key in table}
             assert {option.name for option in made.options} <= shown, (role, name)
+
+
+STAMP = """[[source]]
+use = "host"
+[[stamp]]
+name = "acme"
+url = "https://tsa.example/x"
+certificates = ["a.pem"]
+"""
+
+
+def test_stamps_and_a_witness_are_read() -> None:
+    found = load(STAMP + 'policy = "1.2.3.4"\n[witness]\nuse = "file"\nkey = "w.pem"\n')
+    (stamp,) = found.stamps
+    assert (stamp.name, stamp.url, stamp.policy) == ("acme", "https://tsa.example/x", "1.2.3.4")
+    assert stamp.certificates == (Path.cwd() / "a.pem",)
+    assert stamp.where == "collector.toml:3"
+    assert found.witness is not None
+    assert found.witness.settings["key"] == str(Path.cwd() / "w.pem")
+    plain = load('[[source]]\nuse = "host"\n')
+    assert (plain.stamps, plain.witness) == ((), None)
+    assert plain.digest != found.digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('"acme"', '"Acme"', r"collector\.toml:4: name: must be lower case"),
+        ('"acme"', '"a.b"', r"collector\.toml:4: name: must be lower case"),
+        ('"acme"', '"../x"', r"collector\.toml:4: name: must be lower case"),
+        ("https:", "file:", r"collector\.toml:5: url: must be an http"),
+        ("https://tsa", "https://user:secret@tsa", r"collector\.toml:5: url: must be an http.*without user"),
+        ("https://tsa.example/x", "https://", r"collector\.toml:5: url: must be an http"),
+        ("https://tsa.example/x", "https://tsa:99999999/", r"collector\.toml:5: url: must be an http"),
+        ('["a.pem"]', "[]", r"collector\.toml:6: certificates: names no file"),
+        ('["a.pem"]', '["a.pem"]\npolicy = "any"', r"collector\.toml:7: policy: must be an OID"),
+        ("url", "uri", r"url is missing"),
+        ('["a.pem"]', '["a.pem"]\nwait = 3', r"collector\.toml:7: wait: unknown key"),
+    ],
+)
+def test_a_stamp_table_that_cannot_be_used_is_named(old: str, new: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why) as refused:
+        load(STAMP.replace(old, new))
+    assert "secret" not in str(refused.value)
+
+
+def test_two_authorities_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"collector\.toml:8: name: 'acme' stands twice"):
+        load(STAMP + "[[stamp]]" + STAMP.partition("\n[[stamp]]")[2])
+    with pytest.raises(ConfigError, match=r"more than 8 \[\[stamp\]\] tables"):
+        load(
+            STAMP
+            + "".join(f'[[stamp]]\nname = "n{n}"\nurl = "http://x"\ncertificates = ["a"]\n' for n in range(8))
+        )

@@ -71,7 +71,11 @@ def beside(bundle: Path) -> dict[str, bytes]:
     """
     stem = bundle.name.removesuffix(".zip")
     found: dict[str, bytes] = {}
-    for name in sorted(each.name for each in bundle.parent.iterdir()):
+    try:
+        names = sorted(each.name for each in bundle.parent.iterdir())
+    except OSError as error:
+        raise VerifyError(f"{bundle.name}: what lies beside it cannot be seen: {error.strerror}") from None
+    for name in names:
         rest = name[len(stem) :]
         if name.startswith(f"{stem}.") and (rest == _SIGSTORE or rest.endswith(_STAMP)):
             if len(found) == _MOST_BESIDE:

@@ -139,7 +139,7 @@ def run(
         in_force = exceptions_of.parse(folder / "exceptions.json", as_of)
         sealed, place = steps.seal(gathered, summary, signers, authorities, scratch / "bundle.zip")
         report(Progress("deliver"))
-        sent = delivery.deliver(config, plugins, sealed, place, timestamp(as_of))
+        sent = delivery.deliver(config, plugins, sealed, place, timestamp(as_of), late=not stop.is_set())
     gaps = total_gaps(gathered.collected)
     reasons = exit_reasons(summary, gaps, in_force, fail_on, undelivered=bool(sent.problems))
     failed = [f"check {id_}: {why}" for id_, why in summary.failed.items()]
@@ -158,6 +158,7 @@ def run(
         reasons=reasons,
         problems=[
             *notes,
+            *sent.notes,
             *sent.problems,
             *sent.unstamped,
             *failed,

@@ -32,13 +32,15 @@ __all__ = ["Sent", "authorities", "deliver", "deliver_stamps", "link", "made_sin
 class Sent:
     """Where a bundle is now, which sinks have it, and a line for each that has not.
 
-    `unstamped` has a line for each time stamp that is still owed; it comes with a later delivery.
+    `bundle` is a path, or where a sink that is no folder has it. `notes` say what a delivery rests on where
+    the copy could not be read back. `unstamped` has a line for each time stamp that is still owed; it comes with a later delivery.
     """
 
-    bundle: Path
+    bundle: Path | str
     sinks: Sequence[str]
     problems: Sequence[str]
     unstamped: Sequence[str]
+    notes: Sequence[str] = ()
 
 
 def outbox(config: Config) -> Outbox:
@@ -63,18 +65,25 @@ def keep(config: Config) -> int | None:
     return min(limited, default=None)
 
 
-def deliver(config: Config, plugins: Plugins, sealed: SealedBundle, place: Link, as_of: str) -> Sent:
-    """Put a bundle into the outbox, make it the head, and send what waits."""
+def deliver(
+    config: Config, plugins: Plugins, sealed: SealedBundle, place: Link, as_of: str, *, late: bool = True
+) -> Sent:
+    """Put a bundle into the outbox, make it the head, and send what waits.
+
+    Args:
+        late: whether stamps of earlier bundles are asked for, which takes time that a run that is told to
+            stop has not.
+    """
     waiting = outbox(config)
     entry = waiting.add(sealed.path, key(config.series, place, sealed.digest))
     record_head(config.state, config.series, place, sealed.digest)
     delivered = send(config, plugins, as_of, patient=True)
     stored = delivered.places.get(entry.key)
-    here = entry.path if entry.path.exists() or stored is None else Path(stored)
+    here = entry.path if entry.path.exists() or stored is None else stored
     failed = sealed.unstamped
     owed = [f"NOT STAMPED by {name}: {why}; `collector deliver` asks again" for name, why in failed.items()]
     late = deliver_stamps(config, plugins, skip=frozenset(failed))
-    return Sent(here, delivered.sinks, delivered.problems, [*owed, *late.problems])
+    return Sent(here, delivered.sinks, delivered.problems, [*owed, *late.problems], delivered.notes)
 
 
 def send(config: Config, plugins: Plugins, as_of: str, *, patient: bool = False) -> Delivered:

@@ -18,6 +18,7 @@ from collector.bundle.verify import verify
 from collector.deliver.outbox import Outbox
 from collector.deliver.series import Link, key, record_head
 from collector.deliver.stamps import LateStamps, OwedStamps
+from collector.model import VerifyError
 from collector_directory import DirectorySink
 
 Stampers = Callable[..., Any]  # tests/conftest.py
@@ -202,3 +203,31 @@ def test_a_damaged_note_is_said(site: Site, run: Any) -> None:
     for bad in (b"", b"{}", b"[]", json.dumps({**value, "envelope": "eA=="}).encode()):
         note.write_bytes(bad)
         assert "damaged" in site.deliver().problems[0]
+
+
+def test_a_changed_sigstore_bundle_beside_is_refused(site: Site, run: Any) -> None:
+    site.tsa.mode = "down"
+    stem = site.run(run)
+    site.deliver()
+    site.tsa.mode = "good"
+    site.deliver()
+    bundle = site.folder / "one" / f"{stem}.zip"
+    beside = bundle.with_name(f"{bundle.stem}.sigstore.json")
+    good = beside.read_bytes()
+    for bad in (b"", b"{}", good + b" ", good.replace(b'"rfc3161Timestamps":[', b'"rfc3161Timestamps":[{},')):
+        beside.write_bytes(bad)
+        with pytest.raises(VerifyError, match="not what the statement and all stamps make"):
+            verify(bundle, site.trust)
+    beside.unlink()
+    assert verify(bundle, site.trust)
+
+
+def test_no_stamp_is_put_beside_a_bundle_that_its_store_has_dropped(site: Site, run: Any) -> None:
+    site.tsa.mode = "down"
+    stem = site.run(run)
+    site.deliver()
+    (site.folder / "one" / f"{stem}.zip").unlink()
+    site.tsa.mode = "good"
+    assert not site.deliver().problems
+    assert site.beside(stem, "one") == []
+    assert ".tsa.tsr" in site.beside(stem, "two")
