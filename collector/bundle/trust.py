@@ -169,14 +169,14 @@ def trust_of_key(path: Path) -> Trust:
     return Trust((TrustedKey(path.name, _public(_read_pem(path), str(path))),))
 
 
-def trust_entry(public_pem: str, name: str) -> str:
+def trust_entry(public_pem: str, name: str, purpose: str = "bundle") -> str:
     """A trust file's table for a public key. Raises ValueError if it is none."""
     key = PublicKey.from_pem(public_pem)
     return (
         f"# {key.fingerprint}\n"
         "[[key]]\n"
         f"name = {dumps(name).decode()}\n"  # JSON's strings are TOML's too
-        'purpose = "bundle"\n'
+        f'purpose = "{purpose}"\n'
         f'key = """\n{key.pem}"""\n'
     )
 

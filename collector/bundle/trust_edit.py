@@ -26,8 +26,10 @@ _END = re.compile(
 )
 
 
-def with_key(data: bytes, path: Path, pem: str, name: str, valid_from: datetime) -> bytes:
-    """Add a key that signs bundles at the end of a trust file.
+def with_key(
+    data: bytes, path: Path, pem: str, name: str, valid_from: datetime, purpose: str = "bundle"
+) -> bytes:
+    """Add a key at the end of a trust file.
 
     Args:
         data: what the file holds.
@@ -35,11 +37,12 @@ def with_key(data: bytes, path: Path, pem: str, name: str, valid_from: datetime)
         pem: the public key.
         name: what to call it.
         valid_from: since when it counts.
+        purpose: what it may sign.
 
     Raises:
         ConfigError: the file cannot be used, before or after.
     """
-    entry = trust_entry(pem, name) + f"from = {_written(valid_from)}\n"
+    entry = trust_entry(pem, name, purpose) + f"from = {_written(valid_from)}\n"
     made = data + (b"" if data.endswith(b"\n") or not data else b"\n") + b"\n" + entry.encode()
     added = tomllib.loads(entry)["key"]
     return _proven(data, made, path, lambda top: top["key"].extend(added))

@@ -190,7 +190,10 @@ class _Rotating:
     def _announce(self, note: _Note, new: PublicKey) -> None:
         old = _trusted(self._trust, note.old)
         if load_trust(self._trust).find(new.fingerprint) is None:
-            _edit(self._trust, lambda data: with_key(data, self._trust, new.pem, old.name, self._now))
+            _edit(
+                self._trust,
+                lambda data: with_key(data, self._trust, new.pem, old.name, self._now, old.purpose),
+            )
 
     def _swap(self, note: _Note, new: PublicKey, kept: Path) -> None:
         current = self._public(self._key)

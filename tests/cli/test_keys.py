@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import stat
 import subprocess
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from collector.bundle.identity import PublicKey
-from collector.bundle.trust import Revocation, load_trust, new_private_key, trust_entry
-from collector.bundle.trust_edit import with_end, with_key, with_revocation
-from collector.model import ConfigError
+from collector.bundle.trust import load_trust, new_private_key, trust_entry
 
-NOW = datetime(2026, 11, 24, 2, tzinfo=UTC)
 _SMALL = '[[source]]\nuse = "program"\nfolder = "program"\n'
 
 
@@ -176,6 +173,14 @@ main()
 """
 
 
+def signing(machine: Any) -> str:
+    """The fingerprint of what key.pem holds."""
+    words = ["openssl", "pkey", "-in", config(machine) / "key.pem", "-pubout"]
+    return PublicKey.from_pem(
+        subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    ).fingerprint
+
+
 def test_a_rotation_cut_off_anywhere_leaves_keys_that_verify_and_is_finished_by_the_next(small: Any) -> None:
     """After each cut: what signs now is trusted; the next call leaves nothing over."""
     cuts = 30
@@ -185,90 +190,80 @@ def test_a_rotation_cut_off_anywhere_leaves_keys_that_verify_and_is_finished_by_
         cut = subprocess.run(
             command, cwd=small.work, env=small.environ | {"CUT": str(steps)}, capture_output=True, text=True
         )
-        listed = asked(small, "keys", "list")
-        assert listed["problem"] is None
-        now = next(each for each in listed["keys"] if each["signs"])
-        assert (now["state"], now["until"]) == ("counts", None)
-        private = load_trust(config(small) / "trust.toml").find(now["fingerprint"])
-        assert private is not None
+        trusted = load_trust(config(small) / "trust.toml")
+        now = trusted.find(signing(small))
+        assert now is not None
+        assert (now.valid_until, now.revoked) == (None, None)
         if cut.returncode == 0:
             break
         assert cut.returncode == -signal.SIGKILL, cut.stderr
         made = asked(small, "keys", "rotate", "--overlap", "0s")
         left = [path.name for path in config(small).iterdir()]
         assert not [name for name in left if ".next" in name or ".rotation" in name]
-        open_ended = [each for each in asked(small, "keys", "list")["keys"] if each["until"] is None]
-        assert [each["fingerprint"] for each in open_ended] == [made["new"]]
+        keys = load_trust(config(small) / "trust.toml").keys
+        open_ended = [each.key.fingerprint for each in keys if each.valid_until is None]
+        assert open_ended == [made["new"]] == [signing(small)]
     assert 8 <= steps < cuts - 1  # each step was cut once, and then there was none left
     kept = [path for path in config(small).glob("key.2*.pem") if ".pub" not in path.name]
-    trusted = load_trust(config(small) / "trust.toml").keys
-    assert len(kept) == len(trusted) - 1  # no private key was lost
+    assert len(kept) == len(load_trust(config(small) / "trust.toml").keys) - 1  # no private key was lost
 
 
 def test_rotation_waits_for_no_run(small: Any) -> None:
     import fcntl
 
-    run(small)
-    with next((small.home / "state/locks").iterdir()).open("r+") as lock:
+    lock_file = small.home / "state/locks/default.lock"
+    lock_file.parent.mkdir(parents=True)
+    with lock_file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = small("keys", "rotate")
     assert (done.returncode, "holds the lock" in done.stderr) == (75, True)
 
 
-def entry(name: str = "a") -> tuple[str, PublicKey]:
-    _, key = new_private_key(ecdsa=False)
-    return trust_entry(key.pem, name), key
+def test_two_commands_do_not_change_the_trust_file_at_once(small: Any) -> None:
+    import fcntl
+
+    fingerprint = asked(small, "keys", "list")["signing"]
+    descriptor = os.open(config(small), os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        done = small("keys", "revoke", fingerprint, "--reason", "x")
+    finally:
+        os.close(descriptor)
+    assert (done.returncode, "another command is changing the keys" in done.stderr) == (75, True)
 
 
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
-@pytest.mark.parametrize("end", ["", "until = 2030-01-01T00:00:00Z  # planned\n", 'until = "2030-01-01"\n'])
-def test_a_change_keeps_every_other_byte(tmp_path: Path, newline: str, end: str) -> None:
-    first, key = entry("a")
-    second, other = entry("b")
-    text = f"# ours\n\n{second}# between\n  [[ key ]] # odd\n{first.split('[[key]]')[1].lstrip()}{end}# last"
-    data = text.replace("\n", newline).encode()
-    path = tmp_path / "trust.toml"
-    until = NOW + timedelta(days=1)
-    ended = with_end(data, path, key.fingerprint, until)
-    revoked = with_revocation(data, path, other.fingerprint, Revocation(NOW, 'é "x" \\ # y'))
-    _, third = new_private_key(ecdsa=True)
-    added = with_key(data, path, third.pem, 'n "é"', NOW)
-    assert added.startswith(data)
-    kept = [line for line in data.split(b"\n") if not line.startswith(b"until")]
-    for made, count in ((ended, 0 if end else 1), (revoked, 1)):
-        lines = made.split(b"\n")
-        assert len(lines) - len(data.split(b"\n")) == count
-        at = iter(lines)
-        assert all(line in at for line in kept)  # in the same order
-    path.write_bytes(ended)
-    found = load_trust(path).find(key.fingerprint)
+def test_a_witness_stays_a_witness(small: Any) -> None:
+    trust = config(small) / "trust.toml"
+    trust.write_text(trust.read_text().replace('"bundle"', '"witness"'))
+    made = asked(small, "keys", "rotate")
+    found = load_trust(trust).find(made["new"])
     assert found is not None
-    assert found.valid_until == until
-    assert b"# planned" in ended or "planned" not in end
-    path.write_bytes(revoked)
-    found = load_trust(path).find(other.fingerprint)
-    assert found is not None
-    assert found.revoked == Revocation(NOW, 'é "x" \\ # y')
+    assert found.purpose == "witness"
 
 
-def test_an_end_that_comes_sooner_stays(tmp_path: Path) -> None:
-    text, key = entry()
-    data = (text + "until = 2026-01-01T00:00:00Z\n").encode()
-    assert with_end(data, tmp_path / "trust.toml", key.fingerprint, NOW) == data
+def test_keys_that_are_in_the_way_are_not_replaced(small: Any) -> None:
+    staged = config(small) / "key.next.pem"
+    staged.write_text("mine")
+    done = small("keys", "rotate")
+    assert (done.returncode, "is in the way of the new key" in done.stderr) == (2, True)
+    assert staged.read_text() == "mine"
+    staged.unlink()
+    (config(small) / "key.pem.rotation").write_text("no note")
+    (config(small) / "key.pem.rotation").chmod(0o600)
+    done = small("keys", "rotate")
+    assert (done.returncode, "not the note of a rotation" in done.stderr) == (2, True)
 
 
-def test_what_cannot_be_changed_line_by_line_is_left_alone(tmp_path: Path) -> None:
-    _, key = entry()
-    pem = key.pem.replace("\n", "\\n")
-    data = f'key = [{{ name = "a", key = "{pem}" }}]\n'.encode()
-    path = tmp_path / "trust.toml"
-    for change in (
-        lambda: with_end(data, path, key.fingerprint, NOW),
-        lambda: with_revocation(data, path, key.fingerprint, Revocation(NOW, "x")),
-        lambda: with_key(data, path, entry()[1].pem, "b", NOW),
-    ):
-        with pytest.raises(ConfigError, match="by hand"):
-            change()
+def test_a_rotation_begun_for_a_key_that_was_replaced_since_stops(small: Any) -> None:
+    command = small.command("keys", "rotate")
+    command[2] = _CUT
+    cut = subprocess.run(command, cwd=small.work, env=small.environ | {"CUT": "2"}, capture_output=True)
+    assert cut.returncode == -signal.SIGKILL
+    pem, _ = new_private_key(ecdsa=False)
+    (config(small) / "key.pem").write_bytes(pem)
+    done = small("keys", "rotate")
+    assert (done.returncode, "is not the key whose rotation was begun" in done.stderr) == (2, True)
+    assert (config(small) / "key.pem").read_bytes() == pem
 
 
 def test_a_trust_file_behind_a_link_is_changed_where_it_lies(small: Any, tmp_path: Path) -> None:
