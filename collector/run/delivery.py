@@ -33,7 +33,8 @@ class Sent:
     """Where a bundle is now, which sinks have it, and a line for each that has not.
 
     `bundle` is a path, or where a sink that is no folder has it. `notes` say what a delivery rests on where
-    the copy could not be read back. `unstamped` has a line for each time stamp that is still owed; it comes with a later delivery.
+    the copy could not be read back. `unstamped` has a line for each time stamp that is still owed; it comes
+    with a later delivery.
     """
 
     bundle: Path | str
@@ -82,8 +83,9 @@ def deliver(
     here = entry.path if entry.path.exists() or stored is None else stored
     failed = sealed.unstamped
     owed = [f"NOT STAMPED by {name}: {why}; `collector deliver` asks again" for name, why in failed.items()]
-    late = deliver_stamps(config, plugins, skip=frozenset(failed))
-    return Sent(here, delivered.sinks, delivered.problems, [*owed, *late.problems], delivered.notes)
+    if late:
+        owed += deliver_stamps(config, plugins, skip=frozenset(failed)).problems
+    return Sent(here, delivered.sinks, delivered.problems, owed, delivered.notes)
 
 
 def send(config: Config, plugins: Plugins, as_of: str, *, patient: bool = False) -> Delivered:
