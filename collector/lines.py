@@ -288,22 +288,32 @@ def _hold(size: int, packed: int, name: str, limit: Limits) -> None:
         raise VerifyError(f"{name}: expands more than {limit.ratio} times")
 
 
-def line_batches(source: Readable, name: str, limit: Limits = LIMITS) -> Iterator[list[bytes]]:
+def line_batches(
+    source: Readable,
+    name: str,
+    limit: Limits = LIMITS,
+    passing: Callable[[bytes], None] | None = None,
+) -> Iterator[list[bytes]]:
     """Read a file of lines from its compressed bytes, a block's worth of lines at a time.
 
     Args:
         source: the compressed bytes, from where it stands to its end.
         name: what it is called in errors.
         limit: what it may cost.
+        passing: given the uncompressed bytes in pieces, each before its lines are handed on.
 
     Raises:
         VerifyError: it is not one gzip stream of newline-ended, non-empty lines, or costs too much.
     """
     open_line: list[bytes] = []
     for piece in _inflated(source, name, limit):
+        if passing is not None:
+            passing(piece)
         lines = piece.split(b"\n")
         open_line.append(lines[0])
-        if sum(map(len, open_line)) > limit.line or any(len(line) > limit.line for line in lines):
+        if sum(map(len, open_line)) > limit.line or (
+            len(piece) > limit.line and any(len(line) > limit.line for line in lines)
+        ):
             raise VerifyError(f"{name}: a line of more than {limit.line} bytes")
         if len(lines) == 1:
             continue
@@ -345,17 +355,25 @@ def scan(
         limit: what it may cost.
         look: given each batch of lines; what it raises ends the scan.
     """
-    digest = hashlib.sha256()
+    digest = _Digest()
     tree = Tree()
-    size = 0
-    for lines in line_batches(source, str(path), limit):
+    for lines in line_batches(source, str(path), limit, digest.update):
         if look is not None:
             look(lines)
-        digest.update(_joined(lines))
         tree.extend(lines)
-        size += sum(map(len, lines)) + len(lines)
-    return Sealed(path, digest.hexdigest(), len(tree), size, tree.root())
+    return Sealed(path, digest.hexdigest(), len(tree), digest.size, tree.root())
 
 
-def _joined(lines: Sequence[bytes]) -> bytes:
-    return b"\n".join([*lines, b""])
+class _Digest:
+    """The SHA-256 and the number of the bytes that pass."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    def update(self, piece: bytes) -> None:
+        self._sha256.update(piece)
+        self.size += len(piece)
+
+    def hexdigest(self) -> str:
+        return self._sha256.hexdigest()

@@ -145,7 +145,7 @@ def _taken_apart(
     """Index, line, member and path. What is not in the one form that there is, is refused."""
     try:
         value = loads(text)
-        index, line, member = value["index"], value["line"].encode(), value["member"]
+        index, line, member, size = value["index"], value["line"].encode(), value["member"], value["size"]
         path = [bytes.fromhex(each) for each in value["path"]]
         formed = len(value) == 5 and dumps(value) == text and [each.hex() for each in path] == value["path"]
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -154,7 +154,7 @@ def _taken_apart(
         raise VerifyError(f"{where}: not in canonical form")
     if not isinstance(member, str) or member not in trees:
         raise VerifyError(f"{where}: of a file that the statement does not have")
-    if value["size"] != trees[member][1]["lines"] or type(value["size"]) is not int:
+    if size != trees[member][1]["lines"] or type(size) is not int:
         raise VerifyError(f"{where}: {member} has {trees[member][1]['lines']} lines, not what it says")
     return index, line, member, path
 
