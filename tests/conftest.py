@@ -68,6 +68,7 @@ class Stamper:
         now = datetime.now(UTC)
         since, until = now - timedelta(days=30), now + timedelta(days=-1 if expired else 30)
         root, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+        self._root = root
         authority = x509.BasicConstraints(ca=True, path_length=None)
         self.root = _certificate("root", root, "root", root, [authority], since, now + timedelta(days=30))
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
@@ -103,6 +104,27 @@ class Stamper:
             subprocess.run([*command, *files], check=True, capture_output=True, timeout=30)
             return (self.folder / "reply").read_bytes()
 
+    def misused(self, query: bytes) -> bytes:
+        """The same stamp, signed with a certificate of the same root that is for servers."""
+        (self.folder / "good").write_bytes(self.stamp(query))
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.now(UTC)
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        web = _certificate(
+            "web", key, "root", self._root, [usage], now - timedelta(days=1), now + timedelta(days=1)
+        )
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (self.folder / "web.pem").write_bytes(web.public_bytes(Encoding.PEM) + pem)
+        for command in (
+            "openssl ts -reply -in good -token_out -out token",
+            "openssl cms -verify -noverify -inform DER -in token -out info",
+            "openssl cms -sign -binary -nodetach -econtent_type id-smime-ct-TSTInfo -md sha256 -nosmimecap"
+            " -in info -signer web.pem -outform DER -out signed",
+        ):
+            subprocess.run(command.split(), cwd=self.folder, check=True, capture_output=True, timeout=30)
+        content = bytes.fromhex("3003020100") + (self.folder / "signed").read_bytes()
+        return b"\x30\x82" + len(content).to_bytes(2, "big") + content  # TimeStampResp, granted
+
     def _answer(self, query: bytes) -> tuple[int, bytes]:
         match self.mode:
             case "down":
@@ -118,6 +140,8 @@ class Stamper:
             case "imprint":  # what is hashed is replaced, the nonce is kept
                 at = query.index(b"\x04\x20") + 2
                 return 200, self.stamp(query[:at] + bytes(32) + query[at + 32 :])
+            case "misused":
+                return 200, self.misused(query)
             case "replay" if self._last:
                 return 200, self._last
         self._last = self.stamp(query)

@@ -178,6 +178,7 @@ _REASONS = (
     ("Nonce", "it answers another request: its nonce is not ours"),
     ("Policy", "it is under another policy"),
     ("EKU", "its signer's certificate is not for time stamps"),
+    ("certificate purpose", "its signer's certificate is not for time stamps"),
     ("certificate has expired", "its signer's certificate, or one above it, had run out at the stamp's time"),
     ("not yet valid", "its signer's certificate, or one above it, was not valid yet at the stamp's time"),
     ("certificate verify error", "its signer's certificates lead to none of those given"),

@@ -144,6 +144,13 @@ def test_a_foreign_and_an_expired_certificate_are_refused(stamper: Stampers) -> 
         known(stamper("old", expired=True)).stamp(SIGNATURE)
 
 
+def test_a_certificate_that_is_not_for_stamps_makes_none(stamper: Stampers) -> None:
+    tsa = stamper()
+    tsa.mode = "misused"
+    with pytest.raises(ValueError, match="certificate is not for time stamps"):
+        known(tsa).stamp(SIGNATURE)
+
+
 def test_a_stamp_under_another_policy_is_refused(stamper: Stampers) -> None:
     tsa = stamper()
     assert known(tsa, policy="1.2.3.4.1").stamp(SIGNATURE)
