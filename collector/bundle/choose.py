@@ -84,17 +84,17 @@ class Chooser:
     def _recorded(self, member: str, lines: list[bytes]) -> Iterator[int]:
         search = self._evidence.search
         for at, line in enumerate(lines):
-            if search(line) and self._is_wanted(member, line):
-                self._follow(self._shown.take(member, line))
+            # What is searched for stands in nested data too; most lines that have it are wanted.
+            if search(line) and self._is_wanted(value := _parsed(member, line), member):
+                self._shown.count(member, value)
+                self._follow(value)
                 yield at
 
-    def _is_wanted(self, member: str, line: bytes) -> bool:
-        # The marks that `_evidence` looks for stand in nested data too; most lines have one of them.
-        value = _parsed(member, line)
+    def _is_wanted(self, value: Mapping[str, Json], member: str) -> bool:
         there = value.get("record") or value.get("gap")
         if not isinstance(there, dict):
             raise VerifyError(f"{member}: a line that is neither a record nor a gap")
-        if there.get("id") in self._records:
+        if self._records and there.get("id") in self._records:
             self.found.add(there["id"])
             return True
         return there.get("kind") in self._whole.kinds
@@ -112,7 +112,7 @@ class Chooser:
         for at, line in enumerate(lines):
             call = _parsed(layout.LEDGER, line)
             if str(call.get("call")) in self._calls or call.get("op") in self._ops:
-                self._shown.take(layout.LEDGER, line)
+                self._shown.count(layout.LEDGER, call)
                 yield at
 
 

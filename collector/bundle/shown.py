@@ -33,12 +33,18 @@ class Shown:
         """Count a line, and give it parsed. Raises VerifyError if it is not as the format says."""
         try:
             value = loads(line)
+        except ValueError:
+            raise VerifyError(f"{member}: a line that is no JSON") from None
+        self.count(member, value)
+        return value
+
+    def count(self, member: str, value: Json) -> None:
+        """Count a line that is parsed. Raises VerifyError if it is not as the format says."""
+        try:
             self._take(member, value)
         except (ValueError, TypeError, KeyError, AttributeError):
-            shown = ascii(line[:60].decode("utf-8", "replace"))
-            raise VerifyError(f"{member}: a line that is not of this format: {shown}") from None
+            raise VerifyError(f"{member}: a line that is not of this format") from None
         self.lines[member] += 1
-        return value
 
     def _take(self, member: str, value: Json) -> None:
         if member == layout.CONTROLS:

@@ -222,12 +222,24 @@ STEPS: dict[str, Callable[[Path], None]] = {
 }
 
 
-def step(name: str, folder: Path) -> tuple[float, float]:
-    """Seconds and peak MiB of one step in a process of its own."""
+Took = tuple[float, float, float]
+"""Wall seconds, CPU seconds, peak MiB."""
+
+
+def step(name: str, folder: Path) -> Took:
+    """What one step takes in a process of its own."""
     command = [sys.executable, "-m", "tests.bench.bench_bundle", name, str(folder)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    seconds, peak = done.stdout.split()
-    return float(seconds), float(peak)
+    wall, cpu, peak = map(float, done.stdout.split())
+    return wall, cpu, peak
+
+
+def summed(path: Path) -> Took:
+    """What `sha256sum` takes."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(["sha256sum", path], check=True, stdout=subprocess.DEVNULL)
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 0
 
 
 def plain(folder: Path) -> Iterator[bytes]:
@@ -239,39 +251,44 @@ def plain(folder: Path) -> Iterator[bytes]:
 def main(count: int, folder: Path) -> None:
     """Measure and print."""
     made(folder, count)
-    print("step                seconds      MB/s   peak MiB")  # noqa: T201
-    show("seal", *step("seal", folder), 0)
+    print("step               wall s     CPU s      MB/s   peak MiB")  # noqa: T201
+    show("seal", step("seal", folder), 0)
     with (folder / "plain").open("wb") as file:
         file.writelines(plain(folder))
     size = (folder / "plain").stat().st_size / 1e6
     sums, proofs = [], []
     for _ in range(3):  # in turn, so that what else the machine does falls on both
-        began = time.perf_counter()
-        subprocess.run(["sha256sum", folder / "plain"], check=True, stdout=subprocess.DEVNULL)
-        sums.append(time.perf_counter() - began)
+        sums.append(summed(folder / "plain"))
         proofs.append(step("verify", folder))
     (folder / "plain").unlink()
-    seconds, peak = min(proofs)
-    show("sha256sum", min(sums), 0, size)
-    show("verify", seconds, peak, size)
+    verified = min(proofs)
+    show("sha256sum", min(sums), size)
+    show("verify", verified, size)
+    print(f"  {ratio(min(sums), verified)} of the rate of sha256sum")  # noqa: T201
     for name in ("few", "many", "part"):
-        took, high = step(name, folder)
-        show(name, took, high, size)
+        took = step(name, folder)
+        show(name, took, size)
         if name != "part":
-            print(f"  {took / seconds:.2f} times verify")  # noqa: T201
-    print(f"verify at {min(sums) / seconds:.0%} of sha256sum; {size:.0f} MB of lines")  # noqa: T201
+            print(f"  {ratio(took, verified)} of the time of verify")  # noqa: T201
+    print(f"{count} records, {size:.0f} MB of lines")  # noqa: T201
 
 
-def show(name: str, seconds: float, peak: float, size: float) -> None:
-    print(f"{name:<16} {seconds:10.2f} {size / seconds:9.0f} {peak:10.0f}", flush=True)  # noqa: T201
+def ratio(one: Took, other: Took) -> str:
+    return f"{one[0] / other[0]:.0%} by the clock, {one[1] / other[1]:.0%} by the processor:"
+
+
+def show(name: str, took: Took, size: float) -> None:
+    wall, cpu, peak = took
+    print(f"{name:<16} {wall:8.2f} {cpu:9.2f} {size / wall:9.0f} {peak:10.0f}", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
     if sys.argv[1:] and sys.argv[1] in STEPS:
         _began = time.perf_counter()
         STEPS[sys.argv[1]](Path(sys.argv[2]))
-        _peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(time.perf_counter() - _began, _peak)  # noqa: T201
+        _used = resource.getrusage(resource.RUSAGE_SELF)
+        _cpu = _used.ru_utime + _used.ru_stime
+        print(time.perf_counter() - _began, _cpu, _used.ru_maxrss / 1024)  # noqa: T201
     else:
         _count = int(sys.argv[1]) if sys.argv[1:] else 200_000
         with tempfile.TemporaryDirectory(dir=sys.argv[2] if sys.argv[2:] else None) as _name:
