@@ -45,6 +45,9 @@ http {{
       dav_methods PUT; create_full_put_path on;
       if ($request_method ~ ^(GET|HEAD)$) {{ return 403; }}
     }}
+    location /guarded/ {{
+{guard}
+    }}
     location /moved/ {{ return 307 http://127.0.0.1:{plain}/store/; }}
     location /full/ {{ return 507; }}
     location /busy/ {{ return 503; }}
@@ -102,6 +105,14 @@ def certificates(home: Path) -> None:
         openssl("x509", "-req", "-days", 9, "-in", f"{made}.csr", *signed, "-out", f"{made}.pem")
 
 
+def guard() -> str:
+    """The lines that docs/sinks.md gives for nginx."""
+    page = (Path(__file__).parents[2] / "docs" / "sinks.md").read_text()
+    lines = page.partition("```nginx\n")[2].partition("```")[0].splitlines()[1:-1]
+    assert any("return 412" in line for line in lines)
+    return "\n".join(line.replace("192.0.2.10", "127.0.0.1") for line in lines)
+
+
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -118,7 +129,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (home / "users").write_text(f"evidence:{hashed}")
     server = Server(home, free_port(), free_port())
     user = "root" if os.geteuid() == 0 else "nobody"
-    (home / "nginx.conf").write_text(CONFIG.format(home=home, plain=server.plain, tls=server.tls, user=user))
+    (home / "nginx.conf").write_text(
+        CONFIG.format(home=home, plain=server.plain, tls=server.tls, user=user, guard=guard())
+    )
     (home / "files" / "store").mkdir(parents=True)
     process = subprocess.Popen([NGINX, "-c", str(home / "nginx.conf")], stderr=subprocess.DEVNULL)
     try:
@@ -313,6 +326,17 @@ def test_nginx_does_not_enforce_if_none_match_and_checking_says_so(server: Serve
     found = {each.what: each.held for each in sink.check(".collector-check/1/canary")}
     assert list(found.values()) == [False, False, False]
     assert not [name for name in server.files() if "canary" in name]
+
+
+def test_nginx_refuses_a_second_put_as_the_documentation_has_it(server: Server) -> None:
+    for status in (201, 412, 412):
+        answer = requests.put(f"{server.http('guarded')}/a/x.zip", data=b"x", timeout=5)
+        assert answer.status_code == status
+    sink = HttpsSink({"url": server.http("guarded")})
+    put(sink, ".collector-check/1/canary", b"canary")
+    assert next(iter(sink.check(".collector-check/1/canary"))).held is True
+    put(sink, KEY, b"x")
+    assert read(sink, KEY) == b"x"
 
 
 def test_a_store_that_enforces_it_refuses_by_itself() -> None:
