@@ -105,12 +105,24 @@ def _screen(result: Mapping[str, Json], configured: Configured, page: Page) -> l
     from pathlib import Path
 
     from collector.cli.bundles import opened_or_newest
+    from collector.model import ConfigError, SinkRefused
     from collector.report.overview import overview
     from collector.report.screen import run_screen
 
     bundle = Path(result["bundle"])  # where a sink has it, which need not be a file of this machine
-    with opened_or_newest(bundle if bundle.is_file() else None, configured) as evidence:
-        return run_screen(result, overview(evidence), page)
+    try:
+        with opened_or_newest(bundle if bundle.is_file() else None, configured) as evidence:
+            return run_screen(result, overview(evidence), page)
+    except (ConfigError, OSError, SinkRefused) as error:
+        return _figures(result, error, page)
+
+
+def _figures(result: Mapping[str, Json], why: Exception, page: Page) -> list[str]:
+    """What is left to show where the bundle went to a store that nobody here may read."""
+    lines = page.wrap(f"The bundle cannot be looked into: {why}", 0, 2)
+    findings = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in result["findings"].items())
+    lines += [f"findings  {findings}", f"gaps      {result['gaps']}", f"bundle    {result['bundle']}"]
+    return lines + [line for problem in result["problems"] for line in page.wrap(f"! {problem}", 0, 2)]
 
 
 @contextmanager

@@ -31,7 +31,7 @@ class Threshold:
 class RunResult:
     """A run's outcome, as `run --output json` prints it, and where its bundle lies."""
 
-    bundle: Path
+    bundle: Path | str
     series: str
     sequence: int
     tasks: Mapping[str, int]

@@ -97,7 +97,13 @@ class S3Sink:
             checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
             with told("storing"):
                 answer = self.client.put_object(
-                    **place, Body=file, ContentLength=size, ChecksumSHA256=checksum, **condition, **headers
+                    **place,
+                    Body=file,
+                    ContentLength=size,
+                    ChecksumAlgorithm="SHA256",
+                    ChecksumSHA256=checksum,
+                    **condition,
+                    **headers,
                 )
         if key.startswith(CANARIES):
             self._canaries[key] = str(answer.get("VersionId", "null"))

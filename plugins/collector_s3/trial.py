@@ -70,7 +70,12 @@ class Trial:
         checksum = base64.b64encode(hashlib.sha256(_CONTENTS).digest()).decode()
         with told("storing a canary"):
             answer = self._client.put_object(
-                Bucket=self._settings.bucket, Key=key, Body=_CONTENTS, ChecksumSHA256=checksum, **lock
+                Bucket=self._settings.bucket,
+                Key=key,
+                Body=_CONTENTS,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=checksum,
+                **lock,
             )
         self._stored[key] = str(answer.get("VersionId", "null"))
         return self._stored[key]

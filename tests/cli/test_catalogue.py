@@ -98,7 +98,7 @@ def test_permissions_are_ready_to_use(ran: Any) -> None:
             ["permissions", "program", "--kind", "program_persn"],
             "no kind of program 'program_persn' (did you mean",
         ),
-        (["permissions", "s3"], 'no [[sink]] use = "s3" in the built-in configuration'),
+        (["permissions", "s3"], 'no [[sink]] use = "s3" in '),
     ],
 )
 def test_unknown_name_is_one_line_with_the_nearest(ran: Any, arguments: list[str], message: str) -> None:
