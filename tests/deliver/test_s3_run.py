@@ -81,7 +81,8 @@ def test_a_run_delivers_a_locked_bundle_that_verifies(
     assert run("verify", "got.zip").returncode == 0
 
     again = run("run", "--output", "json", **bucket.environ(who))
-    assert json.loads(again.stdout)["sequence"] == 2, again.stderr
+    assert again.returncode in (0, 3), again.stderr
+    assert json.loads(again.stdout)["sequence"] == 2
     assert len(owner.list_objects_v2(Bucket="evidence", Prefix=f"{prefix}/")["Contents"]) == 2
     shown = run("run", **bucket.environ(who))
     assert shown.returncode in (0, 3), shown.stderr
