@@ -20,7 +20,7 @@ from typing import Any
 from collector.hookspecs import read_private
 from collector.model import ConfigError, Json, SinkRefused
 
-__all__ = ["Connection", "fingerprint", "fsync"]
+__all__ = ["Connection", "fingerprint", "fsync", "is_lost"]
 
 _EXTENDED = 200  # SSH_FXP_EXTENDED, draft-ietf-secsh-filexfer-02 section 3
 
@@ -28,6 +28,11 @@ _EXTENDED = 200  # SSH_FXP_EXTENDED, draft-ietf-secsh-filexfer-02 section 3
 def fingerprint(key: bytes) -> str:
     """The fingerprint of a public key's wire form, as OpenSSH prints it."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+
+
+def is_lost(error: OSError) -> bool:
+    """Whether the connection went, rather than the server said no; paramiko has no class for it."""
+    return isinstance(error, (ConnectionError, TimeoutError)) or str(error) == "Socket is closed"
 
 
 class Connection:
@@ -62,9 +67,13 @@ class Connection:
         except TimeoutError:
             self.close()
             raise TimeoutError(f"no answer within {self._settings['timeout']:g} s") from None
-        except ConnectionError:
+        except OSError as error:
+            if not is_lost(error):
+                raise
             self.close()
-            raise
+            if error.errno is not None:
+                raise
+            raise ConnectionError(f"the connection was lost: {error}") from None
 
     def close(self) -> None:
         """Leave; the next use connects again."""

@@ -27,7 +27,7 @@ from collector.model import (
     SinkTaken,
     SinkUnreadable,
 )
-from collector_sftp.connection import Connection, fsync
+from collector_sftp.connection import Connection, fsync, is_lost
 
 __all__ = ["SftpSink"]
 
@@ -103,11 +103,11 @@ class SftpSink:
             try:
                 _fill(files, made, file, sha256)
                 _place(files, made, path, absent)
-            except (ConnectionError, TimeoutError):
-                raise  # what has arrived stays: the next try goes on behind it
-            except (OSError, SinkRefused):
-                # The server is there and says no, as for a full disk: what has arrived is in the way.
-                _remove(files, made)
+            except (OSError, SinkRefused) as error:
+                # Where the connection went, what has arrived stays: the next try goes on behind it. Where
+                # the server is there and says no, as for a full disk, it is in the way.
+                if not (isinstance(error, OSError) and is_lost(error)):
+                    _remove(files, made)
                 raise
 
     def get(self, key: str) -> IO[bytes]:
@@ -267,11 +267,11 @@ def _fill(files: Any, made: str, file: IO[bytes], sha256: str) -> None:
             if not fsync(files, out):
                 out.flush()
         stored = int(files.stat(made).st_size)
-    except (ConnectionError, TimeoutError):
-        raise
     except PermissionError:
         raise SinkRefused(f"{made}: this user may not write it") from None
     except OSError as error:
+        if is_lost(error):
+            raise
         raise OSError(errno.EIO, f"{_said(error)} (its disk may be full)", made) from None
     if digest.hexdigest() != sha256:
         raise SinkRefused("the bytes to store are not those that were announced")
@@ -318,9 +318,9 @@ def _chunks(file: IO[bytes], length: int) -> Iterator[bytes]:
 def _place(files: Any, made: str, path: str, absent: bool) -> None:
     try:
         (files.rename if absent else files.posix_rename)(made, path)
-    except (ConnectionError, TimeoutError):
-        raise
     except OSError as error:
+        if is_lost(error):
+            raise
         if absent and _exists(files, path):
             name = path.rpartition("/")[2]
             raise SinkTaken(f"{name} is there already, and nothing that is stored is replaced") from None
@@ -345,12 +345,12 @@ def _remove(files: Any, path: str) -> None:
 
 
 def _remove_folder(files: Any, path: str) -> None:
+    """Remove a folder that is empty and ours to remove, else leave it."""
     try:
         files.rmdir(path)
-    except (ConnectionError, TimeoutError):
-        raise
-    except OSError:
-        return  # not empty, or not ours to remove
+    except OSError as error:
+        if is_lost(error):
+            raise
 
 
 def _parents(path: str, top: str) -> Iterator[str]:
@@ -389,9 +389,9 @@ def _renaming(files: Any, path: str, other: str) -> Enforced:
         out.write(b"another")
     try:
         files.rename(other, path)
-    except (ConnectionError, TimeoutError):
-        raise
     except OSError as error:
+        if is_lost(error):
+            raise
         return Enforced(what, True, _said(error))
     return Enforced(what, False, "the server replaced it: two machines may overwrite each other's bundles")
 
@@ -400,9 +400,9 @@ def _deleting(files: Any, path: str) -> Enforced:
     what = "what is stored cannot be deleted"
     try:
         files.remove(path)
-    except (ConnectionError, TimeoutError):
-        raise
     except OSError as error:
+        if is_lost(error):
+            raise
         return Enforced(what, True, _said(error), promised=False)
     detail = "deleted by the user that stored it; where that must not be, use a store with locks"
     return Enforced(what, False, detail, promised=False)
