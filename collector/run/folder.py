@@ -57,13 +57,19 @@ def all_kinds(plugins: Plugins) -> dict[str, Json]:
 
 def due_derived(plugins: Plugins, plan: Plan) -> list[Derived]:
     """The derived kinds whose inputs are planned."""
-    planned = {kind for planned in plan.tasks for kind in planned.task.kinds}
+    planned = _planned(plan, plugins)
     return derive.due([each for pack in plugins.packs for each in pack.derived], planned)
+
+
+def _planned(plan: Plan, plugins: Plugins) -> set[str]:
+    """The kinds that were asked for; of a source whose discovery failed, all that it might have found."""
+    lost = {kind.name for source, _ in plan.undiscovered for kind in plugins.sources[source].kinds}
+    return lost | {kind for planned in plan.tasks for kind in planned.task.kinds}
 
 
 def write_plan(folder: Path, plan: Plan, plugins: Plugins, keys: Keys) -> None:
     """Write `plan.json` and `kinds.json`."""
-    planned = {kind for each in plan.tasks for kind in each.task.kinds} | {each.kind for each in plan.absent}
+    planned = _planned(plan, plugins) | {each.kind for each in plan.absent}
     planned |= {each.kind.name for each in due_derived(plugins, plan)}
     known = all_kinds(plugins)
     sources = sorted({each.task.target.source for each in plan.tasks})

@@ -94,18 +94,30 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
     made.close()
 
 
-@pytest.fixture
-def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+def isolate(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Credentials that lead nowhere, and nothing of this machine's own."""
     for name in list(os.environ):
         if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+            patch.delenv(name)
+    patch.setenv("AWS_ACCESS_KEY_ID", "test")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    patch.setenv("AWS_CONFIG_FILE", str(folder / "none"))
+    patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "none"))
+
+
+def seeded(url: str, region: str = "us-east-1") -> None:
+    """Fill an account with what is as it should be, and with what is not."""
+    for path in sorted((HERE / "seeds").glob("*.py")):
+        module = loaded(path)
+        module.seed_good(session(url, region), region)
+        module.seed_bad(session(url, region), region)
+
+
+@pytest.fixture
+def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    isolate(monkeypatch, tmp_path)
     return monkeypatch
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,5 +140,23 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("world"))
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Recorded once: AWS from moto, everything else from this machine and the example programme."""
+    scratch = tmp_path_factory.mktemp("world")
+    aws = _loaded(HERE.parent / "aws" / "conftest.py")
+    with pytest.MonkeyPatch.context() as patch:
+        aws.isolate(patch, scratch)
+        with contextlib.closing(aws.Moto(scratch)) as moto:
+            patch.setenv("AWS_ENDPOINT_URL", moto.url)
+            aws.seeded(moto.url)
+            made = World(scratch)
+        yield made
+
+
+def _loaded(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(f"invariant_{path.parent.name}", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
