@@ -6,6 +6,7 @@ so that both states can stand in one account.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
@@ -236,10 +237,8 @@ def _functions(session: Any, client: Any, name: str, good: bool, key: str) -> No
         ],
     }
     iam = session.client("iam")
-    try:
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):  # made for another region
         iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))
-    except iam.exceptions.EntityAlreadyExistsException:  # made for another region
-        pass
     lambda_ = client("lambda")
     lambda_.create_function(
         FunctionName=name,
