@@ -152,7 +152,11 @@ class Prover:
         self._size += len(leaves)
         self._tops.append(levels[-1][0])
         self._levels = []
-        return [_path(levels, place) for place in places]
+        if len(leaves) < _BATCH:
+            return [_path(levels, place) for place in places]
+        # In a whole batch every node has its sibling.
+        steps = list(enumerate(levels[:-1]))
+        return [[level[place >> height ^ 1] for height, level in steps] for place in places]
 
     def upper(self, number: int) -> list[bytes]:
         """The upper part of the paths of batch `number`, from 0; ask when all batches are in."""

@@ -15,6 +15,7 @@ from collector.merkle import Prover
 __all__ = ["Spill", "spill"]
 
 _PIECE = 1 << 20
+_NEAR = 4  # 16 neighbours share what is above this height
 
 Choose = Callable[[list[bytes]], Sequence[int]]
 """From a few lines to the places, in order, of those that are taken."""
@@ -59,6 +60,16 @@ def _joined(line: bytes, lower: bytes, upper: bytes) -> bytes:
 
 def _quoted(path: Sequence[bytes]) -> bytes:
     return b'"%s"' % '","'.join([each.hex() for each in path]).encode() if path else b""
+
+
+def _texts(places: Sequence[int], paths: Sequence[Sequence[bytes]]) -> Iterator[bytes]:
+    """Paths of one batch as text. Neighbours share all but their first hashes: these are written once."""
+    block, shared = -1, b""
+    for place, path in zip(places, paths, strict=True):
+        if place >> _NEAR != block:
+            block, shared = place >> _NEAR, _quoted(path[_NEAR:])
+        near = _quoted(path[:_NEAR])
+        yield near + (b"," if near and shared else b"") + shared + b"\n"
 
 
 def spill(source: Readable, name: str, choose: Choose, folder: Path) -> Spill:
@@ -114,7 +125,7 @@ class _Taken:
         size = Prover.BATCH
         here = [place for place in self._places if place < size]
         lowers = self._prover.batch(self._leaves[:size], here)
-        self._paths_file.writelines(_quoted(path) + b"\n" for path in lowers)
+        self._paths_file.writelines(_texts(here, lowers))
         self._bare = sum(not path for path in lowers)
         self._counts.append(len(here))
         self._places = [place - size for place in self._places[len(here) :]]
