@@ -14,14 +14,24 @@ from collector_aws.catalogue import catalogue
 
 __all__ = ["STATEMENTS"]
 
-_DOCUMENTS = ("Policy", "ResourcePolicy", "AssumeRolePolicyDocument", "AccessPolicies", "PolicyDocument")
+_DOCUMENTS = (
+    "AccessPolicies",
+    "AssumeRolePolicyDocument",
+    "InlinePolicy",
+    "Policy",
+    "PolicyDocument",
+    "PolicyInJson",
+    "ResourcePolicy",
+    "policy",
+    "policyDocument",
+)
 _LISTS = {
     "UserPolicyList": ("PolicyName", "PolicyDocument"),
     "GroupPolicyList": ("PolicyName", "PolicyDocument"),
     "RolePolicyList": ("PolicyName", "PolicyDocument"),
     "PolicyVersionList": ("VersionId", "Document"),
 }
-_ATTRIBUTES = "Attributes"  # SNS and SQS: a map of strings, one of which may be a policy
+_MAPS = {"aws_ses_identity": "Policies"}  # policies by their name
 
 _COLUMNS = (
     Column("source_kind", "VARCHAR", "kind of the record that holds the policy"),
@@ -39,12 +49,17 @@ _COLUMNS = (
     Column("not_action", "BOOLEAN", "whether it is about everything but that"),
     Column("resources", "VARCHAR[]", "on what"),
     Column("not_resource", "BOOLEAN", "whether on everything but that"),
+    Column("everything", "BOOLEAN", "whether on everything that there is"),
     Column("condition_keys", "VARCHAR[]", "keys of its conditions, lower case"),
     Column("public", "BOOLEAN", "anyone is let in: no condition binds the caller by a fixed value"),
     Column("other_accounts", "VARCHAR[]", "accounts that it lets in beside the owner's"),
     Column("bound", "BOOLEAN", "a condition binds the source: account, resource or organisation"),
+    Column("external_id", "BOOLEAN", "a condition asks for an external id that is fixed"),
     Column("admin", "BOOLEAN", "every action on every resource"),
     Column("escalation", "VARCHAR[]", "rights that lead to more rights, granted on everything"),
+    Column("sensitive", "VARCHAR[]", "rights that reveal, hide, destroy or open, granted on everything"),
+    Column("denies_plaintext", "BOOLEAN", "a denial to everybody for the one reason that TLS is not used"),
+    Column("evadable", "BOOLEAN", "a denial that misses those whom it means: keys without MFA, unlike *"),
 )
 
 KIND = Kind(
@@ -57,18 +72,21 @@ KIND = Kind(
 
 
 def _reads() -> dict[str, tuple[str, ...]]:
-    wanted = (*_DOCUMENTS, *_LISTS)
-    found: dict[str, tuple[str, ...]] = {}
-    for service in catalogue().values():
-        for node in service.nodes:
-            names = [
-                column.name for column in node.kind.columns if column.name in wanted and column.type == "JSON"
-            ]
-            if node.op in ("sns:ListTopics", "sqs:ListQueues"):
-                names += [column.name for column in node.kind.columns if column.name == _ATTRIBUTES]
-            if names:
-                found[node.kind.name] = tuple(names)
-    return found
+    found = {
+        node.kind.name: tuple(
+            column.name for column in node.kind.columns if _holds(node.kind.name, column.name, column.type)
+        )
+        for service in catalogue().values()
+        for node in service.nodes
+    }
+    return {kind: columns for kind, columns in found.items() if columns}
+
+
+def _holds(kind: str, column: str, type_: str) -> bool:
+    """Whether a column holds policies."""
+    if _MAPS.get(kind) == column:
+        return True
+    return type_ in ("JSON", "VARCHAR") and (column in _DOCUMENTS or column in _LISTS)
 
 
 _READS = _reads()
@@ -78,17 +96,17 @@ def _compute(records: Mapping[str, Sequence[Mapping[str, Json]]]) -> Iterator[Re
     for kind in sorted(records):
         for record in records[kind]:
             for column in _READS[kind]:
-                for name, document in _documents(column, record["data"].get(column)):
+                for name, document in _documents(kind, column, record["data"].get(column)):
                     yield from _rows(record, name, document)
 
 
-def _documents(column: str, held: Json) -> Iterator[tuple[str, Json]]:
-    """Each policy that a column holds, with its name."""
-    if held is None:
+def _documents(kind: str, column: str, held: Json) -> Iterator[tuple[str, Json]]:
+    """Each policy that a column holds, with its name; an empty text means that there is none."""
+    if held is None or held == "":
         return
-    if column == _ATTRIBUTES:
-        if isinstance(held, dict) and held.get("Policy"):
-            yield "Policy", held["Policy"]
+    if _MAPS.get(kind) == column:
+        for name in sorted(held) if isinstance(held, dict) else ():
+            yield f"{column} {name}", held[name]
     elif column in _LISTS:
         named, inside = _LISTS[column]
         for each in held if isinstance(held, list) else ():
@@ -96,6 +114,16 @@ def _documents(column: str, held: Json) -> Iterator[tuple[str, Json]]:
                 yield f"{column} {each.get(named)}", each.get(inside)
     else:
         yield column, held
+
+
+def _read(document: Json) -> Json:
+    """A policy that is still a text. API Gateway gives it with each quotation mark escaped."""
+    if not isinstance(document, str):
+        return document
+    try:
+        return json.loads(document)
+    except ValueError:
+        return json.loads(json.loads(f'"{document}"'))
 
 
 def _rows(record: Mapping[str, Json], name: str, document: Json) -> Iterator[Record]:
@@ -109,9 +137,8 @@ def _rows(record: Mapping[str, Json], name: str, document: Json) -> Iterator[Rec
     where = f"{record['kind']} {record['id']} {name}"
     calls = tuple(record["calls"])
     try:
-        read = json.loads(document) if isinstance(document, str) else document
-        listed = list(policies.statements(read, owner))
-    except (ValueError, RecursionError) as error:
+        listed = list(policies.statements(_read(document), owner))
+    except (ValueError, TypeError, RecursionError) as error:
         why = str(error)[:100]
         gaps = tuple(
             ColumnGap(column.name, Outcome.MALFORMED, None, why)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector_aws.policies import ESCALATIONS, statements
+from collector_aws.policies import statements
+from collector_aws.rights import ESCALATIONS, SENSITIVE
+from collector_aws.statements import STATEMENTS
 
 OWNER = "111111111111"
 OTHER = "222222222222"
@@ -20,6 +23,8 @@ def one(**told: Any) -> Any:
     (found,) = statements({"Version": "2012-10-17", "Statement": told}, OWNER)
     return found
 
+
+GITHUB = f"arn:aws:iam::{OWNER}:oidc-provider/token.actions.githubusercontent.com"
 
 PUBLIC = {
     "a star": {"Principal": "*"},
@@ -54,8 +59,38 @@ PUBLIC = {
         "Principal": "*",
         "Condition": {"StringLike": {"aws:PrincipalArn": [f"arn:aws:iam::{OWNER}:role/x", "*"]}},
     },
+    "another provider's star": {"Principal": {"Federated": "*"}},
+    "a function's address without a sign-in": {
+        "Principal": "*",
+        "Condition": {"StringEquals": {"lambda:FunctionUrlAuthType": "NONE"}},
+    },
+    "any account, through a service": {
+        "Principal": "*",
+        "Condition": {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}},
+    },
+    "whoever does not come by a mount target": {
+        "Principal": "*",
+        "Condition": {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "false"}},
+    },
+    "GitHub, bound by the audience that all its customers share": {
+        "Principal": {"Federated": GITHUB},
+        "Condition": {"StringEquals": {"token.actions.githubusercontent.com:aud": "sts.amazonaws.com"}},
+    },
+    "GitHub, any owner": {
+        "Principal": {"Federated": GITHUB},
+        "Condition": {"StringLike": {"token.actions.githubusercontent.com:sub": "repo:*/app:*"}},
+    },
+    "GitHub, owners that begin alike": {
+        "Principal": {"Federated": GITHUB},
+        "Condition": {"StringLike": {"token.actions.githubusercontent.com:sub": "repo:acme*"}},
+    },
+    "GitHub, a subject that may be missing": {
+        "Principal": {"Federated": GITHUB},
+        "Condition": {"StringLikeIfExists": {"token.actions.githubusercontent.com:sub": "repo:acme/*"}},
+    },
+    "any user of Cognito": {"Principal": {"Federated": "cognito-identity.amazonaws.com"}},
     "any repository of GitHub": {
-        "Principal": {"Federated": f"arn:aws:iam::{OWNER}:oidc-provider/token.actions.githubusercontent.com"},
+        "Principal": {"Federated": GITHUB},
         "Action": "sts:AssumeRoleWithWebIdentity",
     },
 }
@@ -84,8 +119,19 @@ CLOSED = {
     "few addresses": {"Principal": "*", "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}},
     "an endpoint": {"Principal": "*", "Condition": {"StringEquals": {"aws:SourceVpce": "vpce-1a2b"}}},
     "a service": {"Principal": {"Service": "sns.amazonaws.com"}},
+    "those who come by a mount target": {
+        "Principal": "*",
+        "Condition": {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"}},
+    },
+    "users of one identity pool": {
+        "Principal": {"Federated": "cognito-identity.amazonaws.com"},
+        "Condition": {"StringEquals": {"cognito-identity.amazonaws.com:aud": "us-east-1:1a2b"}},
+    },
+    "a SAML provider of the account": {
+        "Principal": {"Federated": f"arn:aws:iam::{OWNER}:saml-provider/people"}
+    },
     "one repository": {
-        "Principal": {"Federated": f"arn:aws:iam::{OWNER}:oidc-provider/token.actions.githubusercontent.com"},
+        "Principal": {"Federated": GITHUB},
         "Condition": {"StringLike": {"token.actions.githubusercontent.com:sub": "repo:acme/app:*"}},
     },
 }
@@ -128,6 +174,8 @@ def test_accounts_beside_the_owner_are_named(told: dict[str, Any], accounts: tup
         ({"Action": "*", "Resource": "arn:aws:s3:::a"}, False),
         ({"Action": "s3:*"}, False),
         ({"Action": "*", "Effect": "Deny"}, False),
+        ({"Action": "*", "Resource": "arn:aws:*"}, True),
+        ({"Action": "*", "Resource": "*:*"}, True),
     ],
 )
 def test_every_action_on_everything_is_an_administrator(told: dict[str, Any], admin: bool) -> None:
@@ -149,6 +197,30 @@ def test_rights_that_escalate_together_are_found_together_only() -> None:
     assert not one(Action=["iam:PassRole", "ec2:RunInstances"], Resource="arn:aws:iam::1:role/x").escalation
 
 
+@pytest.mark.parametrize(
+    "resource", ["*", "arn:*", "arn:aws:kms:*:1:*", "arn:aws:kms:*:1:key/*", "arn:aws:*:*:*:*"]
+)
+def test_rights_on_all_that_a_service_holds_are_rights_on_everything(resource: str) -> None:
+    assert "kms:Decrypt" in one(Action="kms:*", Resource=["arn:aws:s3:::a", resource]).sensitive
+
+
+@pytest.mark.parametrize("resource", ["arn:aws:kms:eu-west-1:1:key/1a2b", "arn:aws:s3:::*", "kms"])
+def test_rights_on_some_of_what_a_service_holds_are_not(resource: str) -> None:
+    assert not one(Action="kms:*", Resource=resource).sensitive
+
+
+def test_everything_but_some_resources_is_everything() -> None:
+    (found,) = statements(
+        {"Statement": {"Effect": "Allow", "Action": "*", "NotResource": "arn:aws:s3:::a"}}, OWNER
+    )
+    assert found.admin and found.everything and set(found.sensitive) == set(SENSITIVE)
+
+
+def test_each_right_is_told_by_its_name_in_any_spelling() -> None:
+    assert one(Action=["KMS:decrypt", "sts:Assume*"]).sensitive == ("kms:Decrypt", "sts:AssumeRole")
+    assert one(Action="kms:Decrypt", Effect="Deny").sensitive == ()
+
+
 def test_an_administrator_may_escalate_in_every_way() -> None:
     assert set(one(Action="*").escalation) == set(ESCALATIONS)
 
@@ -157,6 +229,120 @@ def test_a_service_without_a_bound_source_is_told_apart() -> None:
     told = {"Principal": {"Service": "sns.amazonaws.com"}}
     assert not one(**told).bound
     assert one(**told, Condition={"StringEquals": {"aws:SourceAccount": OWNER}}).bound
+
+
+@pytest.mark.parametrize(
+    ("condition", "bound"),
+    [
+        (
+            {"StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": f"arn:aws:*:{OWNER}:*"}},
+            True,
+        ),
+        ({"ArnLike": {"aws:SourceArn": "arn:aws:s3:::*"}}, False),
+        ({"StringEqualsIfExists": {"aws:SourceAccount": OWNER}}, False),
+        ({"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}, False),
+    ],
+)
+def test_what_binds_the_source_of_a_service(condition: dict[str, Any], bound: bool) -> None:
+    assert one(Principal={"Service": "logs.amazonaws.com"}, Condition=condition).bound is bound
+
+
+@pytest.mark.parametrize(
+    ("condition", "asks"),
+    [
+        ({"StringEquals": {"sts:ExternalId": "1a2b"}}, True),
+        ({"StringLike": {"sts:ExternalId": "*"}}, False),
+        ({"StringEqualsIfExists": {"sts:ExternalId": "1a2b"}}, False),
+        ({"StringNotEquals": {"sts:ExternalId": "1a2b"}}, False),
+        ({}, False),
+    ],
+)
+def test_an_external_id_must_be_fixed_and_there(condition: dict[str, Any], asks: bool) -> None:
+    assert one(Principal={"AWS": OTHER}, Condition=condition).external_id is asks
+
+
+PLAIN = {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.parametrize(
+    ("told", "denies"),
+    [
+        ({"Principal": "*", "Condition": PLAIN}, True),
+        ({"Principal": {"AWS": "*"}, "Condition": {"BoolIfExists": {"aws:SecureTransport": False}}}, True),
+        ({"Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}}, False),
+        ({"Principal": "*", "Condition": {**PLAIN, "StringEquals": {"aws:SourceVpc": "vpc-1"}}}, False),
+        ({"Principal": {"AWS": OWNER}, "Condition": PLAIN}, False),
+        ({"Principal": "*", "Condition": PLAIN, "Effect": "Allow"}, False),
+        ({"Principal": "*"}, False),
+    ],
+)
+def test_plain_requests_are_denied_to_everybody_or_not_at_all(told: dict[str, Any], denies: bool) -> None:
+    assert one(**{"Effect": "Deny", **told}).denies_plaintext is denies
+
+
+@pytest.mark.parametrize(
+    ("condition", "misses"),
+    [
+        ({"Bool": {"aws:MultiFactorAuthPresent": "false"}}, True),
+        ({"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}, False),
+        ({"StringNotLike": {"aws:PrincipalArn": "*"}}, True),
+        ({"StringNotLike": {"aws:PrincipalArn": f"arn:aws:iam::{OWNER}:role/x"}}, False),
+        ({}, False),
+    ],
+)
+def test_denials_that_miss_whom_they_mean(condition: dict[str, Any], misses: bool) -> None:
+    assert one(Effect="Deny", Condition=condition).evadable is misses
+    assert not one(Condition=condition).evadable
+
+
+def held(kind: str, **data: Any) -> list[dict[str, Any]]:
+    record = {"kind": kind, "id": "it", "scope": {"account": OWNER}, "calls": ["c"], "data": data}
+    return [dict(each.data) for each in STATEMENTS.compute({kind: [record]})]
+
+
+TEXT = '{"Statement":{"Effect":"Allow","Principal":"*","Action":"*"}}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "names"),
+    [
+        ("aws_s3_bucket", {"Policy": json.loads(TEXT)}, ["Policy"]),
+        ("aws_sso_permission_set", {"InlinePolicy": TEXT}, ["InlinePolicy"]),
+        ("aws_sso_permission_set", {"InlinePolicy": ""}, []),
+        ("aws_apigateway_rest_api", {"policy": TEXT.replace('"', '\\"')}, ["policy"]),
+        ("aws_ses_identity", {"Policies": {"b": TEXT, "a": TEXT}}, ["Policies a", "Policies b"]),
+        (
+            "aws_iam_policy",
+            {
+                "PolicyVersionList": [
+                    {"VersionId": "v1", "IsDefaultVersion": False, "Document": json.loads(TEXT)},
+                    {"VersionId": "v2", "IsDefaultVersion": True, "Document": json.loads(TEXT)},
+                ]
+            },
+            ["PolicyVersionList v2"],
+        ),
+    ],
+)
+def test_a_policy_is_found_however_a_service_keeps_it(
+    kind: str, data: dict[str, Any], names: list[str]
+) -> None:
+    found = held(kind, **data)
+    assert [each["policy"] for each in found] == names
+    assert all(each["public"] for each in found)
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[]", '{"Statement": 1}', "{" * 100_000, '"\\"'])
+def test_a_policy_that_cannot_be_read_is_a_gap_in_all_that_it_would_say(text: str) -> None:
+    record = {
+        "kind": "aws_s3_bucket",
+        "id": "it",
+        "scope": {"account": OWNER},
+        "calls": ["c"],
+        "data": {"Policy": text},
+    }
+    (found,) = STATEMENTS.compute({"aws_s3_bucket": [record]})
+    assert {gap.column for gap in found.gaps} >= {"public", "other_accounts", "admin", "escalation"}
+    assert "public" not in found.data
 
 
 JSON = st.recursive(

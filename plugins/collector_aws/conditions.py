@@ -1,0 +1,164 @@
+"""What the conditions of a statement come to: whom they keep out, and what they bind a caller to.
+
+Values of one key are alternatives, keys and operators must all hold (IAM user guide, "Conditions with
+multiple context keys or values"). A condition counts only where it fails for a request that lacks its key:
+`…IfExists`, `ForAllValues:` and the negated operators let such a request through.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from collector.model import Json
+
+__all__ = ["ACCOUNT", "Condition", "account", "binds_source", "conditions", "evadable", "others", "texts"]
+
+ACCOUNT = re.compile(r"\d{12}\Z")
+_LEAST_PREFIX = {4: 8, 6: 32}  # a wider range of addresses holds strangers
+
+_CALLER_KEYS = frozenset(
+    """aws:principalaccount aws:principalarn aws:principalorgid aws:principalorgpaths aws:sourceaccount
+    aws:sourcearn aws:sourceorgid aws:sourceorgpaths aws:sourceowner aws:sourcevpc aws:sourcevpce
+    aws:sourcevpcarn aws:userid aws:vpcsourceip aws:sourceip kms:calleraccount
+    s3:dataaccesspointaccount s3:dataaccesspointarn elasticfilesystem:accessedviamounttarget""".split()
+)
+_ORGANISATION_KEYS = frozenset(
+    "aws:principalorgid aws:principalorgpaths aws:sourceorgid aws:sourceorgpaths".split()
+)
+_SOURCE_KEYS = frozenset(
+    """aws:sourceaccount aws:sourcearn aws:sourceorgid aws:sourceorgpaths aws:sourceowner
+    kms:calleraccount""".split()
+)
+_ACCOUNT_KEYS = frozenset(
+    """aws:principalaccount aws:principalarn aws:sourceaccount aws:sourcearn aws:sourceowner
+    kms:calleraccount""".split()
+)
+_CONTEXT = "kms:encryptioncontext:aws:"  # a service puts the ARN for which it asks there
+_EQUAL_OPERATORS = frozenset("stringequals stringequalsignorecase stringlike arnequals arnlike".split())
+_NARROW_OPERATORS = _EQUAL_OPERATORS | {"ipaddress", "bool"}
+_UNLIKE_OPERATORS = frozenset("stringnotlike arnnotlike arnnotequals".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One key with its operator and values, both in lower case but for the values."""
+
+    operator: str
+    key: str
+    values: tuple[str, ...]
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it keeps strangers out, whatever they send along."""
+        if self.key not in _CALLER_KEYS or self._test not in _NARROW_OPERATORS or not self.values:
+            return False
+        if self.key in ("aws:sourceip", "aws:vpcsourceip"):
+            return self._test == "ipaddress" and all(map(_few_addresses, self.values))
+        if self._test == "bool":
+            return self.values == ("true",)
+        return all(_fixed(self.key, value) for value in self.values)
+
+    @property
+    def equals(self) -> bool:
+        """Whether the key must be there and equal, or like, one of the values."""
+        return self._test in _EQUAL_OPERATORS and bool(self.values)
+
+    @property
+    def plaintext(self) -> bool:
+        """Whether it holds for a request without TLS."""
+        test = self.operator.removesuffix("ifexists")
+        return test == "bool" and self.key == "aws:securetransport" and self.values == ("false",)
+
+    @property
+    def external_id(self) -> bool:
+        """Whether it asks for an external id that is fixed."""
+        return (
+            self.key == "sts:externalid"
+            and self.equals
+            and not any(set("*?") & set(each) for each in self.values)
+        )
+
+    @property
+    def _test(self) -> str:
+        return self.operator.removeprefix("foranyvalue:")
+
+
+def conditions(told: Json) -> Iterator[Condition]:
+    """The conditions of a statement, one for each operator and key."""
+    if not isinstance(told, dict):
+        return
+    for operator, keys in told.items():
+        for key, values in keys.items() if isinstance(keys, dict) else ():
+            yield Condition(operator.lower(), key.lower(), tuple(texts(values)))
+
+
+def texts(told: Json) -> Iterator[str]:
+    """A value, or a list of them, as text."""
+    for each in told if isinstance(told, list) else [told]:
+        if isinstance(each, bool):
+            yield str(each).lower()
+        elif each is not None and not isinstance(each, (dict, list)):
+            yield str(each)
+
+
+def binds_source(listed: Sequence[Condition]) -> bool:
+    """Whether a service is let in only for an account, resource or organisation that is named."""
+    return any(
+        (each.key in _SOURCE_KEYS and each.narrows) or (each.key.startswith(_CONTEXT) and each.equals)
+        for each in listed
+    )
+
+
+def evadable(listed: Sequence[Condition]) -> bool:
+    """Whether a denial under these conditions misses those whom it means, or everybody.
+
+    Requests made with long-lived keys do not carry `aws:MultiFactorAuthPresent` at all, so that `Bool`
+    is not met and `BoolIfExists` is; and nothing is unlike `*`.
+    """
+    return any(
+        (each.operator == "bool" and each.key == "aws:multifactorauthpresent" and each.values == ("false",))
+        or (each.operator in _UNLIKE_OPERATORS and "*" in each.values)
+        for each in listed
+    )
+
+
+def others(principals: Sequence[str], narrow: Sequence[Condition], owner: str) -> list[str]:
+    """Accounts that are let in beside the owner: those named, or, where anyone is, those of conditions."""
+    if any(each.key in _ORGANISATION_KEYS for each in narrow):
+        return []
+    bound = {found for each in narrow if each.key in _ACCOUNT_KEYS for found in map(account, each.values)}
+    named = {account(each) for each in principals if each != "*"}
+    if "*" in principals:
+        named |= bound
+    elif bound - {""}:
+        named &= bound
+    return sorted(named - {"", owner})
+
+
+def account(principal: str) -> str:
+    """The account of an ARN or number; "" where it names none."""
+    if ACCOUNT.match(principal):
+        return principal
+    parts = principal.split(":")
+    return parts[4] if len(parts) > 4 and ACCOUNT.match(parts[4]) else ""
+
+
+def _fixed(key: str, value: str) -> bool:
+    """Whether a value names somebody: in an ARN at least the account, elsewhere more than wildcards."""
+    if value.startswith("arn:") and key in ("aws:sourcearn", "aws:principalarn"):
+        parts = value.split(":", 5)
+        if len(parts) > 2 and parts[2] == "s3" and len(parts) == 6:
+            return bool(parts[5].strip("*?"))
+        return len(parts) > 4 and bool(ACCOUNT.match(parts[4]))
+    return len(value.strip("*?")) > 1 and not value.startswith(("*", "?"))
+
+
+def _few_addresses(value: str) -> bool:
+    try:
+        network = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return False
+    return network.prefixlen >= _LEAST_PREFIX[network.version]

@@ -1,0 +1,106 @@
+"""Which rights a statement gives on everything: those that lead to more, and those that do harm.
+
+"On everything" is judged for each action's own service: `arn:aws:kms:*:111122223333:key/*` is every key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+
+__all__ = ["ESCALATIONS", "SENSITIVE", "escalations", "everything", "granted", "sensitive"]
+
+ESCALATIONS: Mapping[str, tuple[str, ...]] = {
+    name: tuple(name.split("+"))
+    for name in """iam:AddUserToGroup iam:AttachGroupPolicy iam:AttachRolePolicy iam:AttachUserPolicy
+    iam:CreateAccessKey iam:CreateLoginProfile iam:CreatePolicyVersion iam:DeleteRolePermissionsBoundary
+    iam:DeleteUserPermissionsBoundary iam:PutGroupPolicy iam:PutRolePolicy iam:PutUserPolicy
+    iam:SetDefaultPolicyVersion iam:UpdateAssumeRolePolicy iam:UpdateLoginProfile
+    lambda:UpdateFunctionCode sts:AssumeRole
+    iam:PassRole+bedrock-agentcore:CreateCodeInterpreter
+    iam:PassRole+cloudformation:CreateStack iam:PassRole+codebuild:CreateProject
+    iam:PassRole+datapipeline:CreatePipeline iam:PassRole+ec2:RunInstances
+    iam:PassRole+ecs:RunTask iam:PassRole+glue:CreateDevEndpoint iam:PassRole+glue:CreateJob
+    iam:PassRole+lambda:CreateFunction iam:PassRole+sagemaker:CreateNotebookInstance
+    iam:PassRole+ssm:StartAutomationExecution iam:PassRole+states:CreateStateMachine""".split()
+}
+"""Rights that lead to more rights where they are granted on everything; `+` joins what is needed together."""
+
+_READING = """dynamodb:Scan kms:Decrypt kms:ReEncryptFrom rds-data:ExecuteStatement s3:GetObject
+secretsmanager:GetSecretValue ssm:GetParameter ssm:StartSession ssm:SendCommand sts:AssumeRole"""
+_HIDING = """cloudtrail:DeleteTrail cloudtrail:PutEventSelectors cloudtrail:StopLogging
+cloudtrail:UpdateTrail cloudwatch:DeleteAlarms config:DeleteConfigurationRecorder
+config:StopConfigurationRecorder ec2:DeleteFlowLogs guardduty:DeleteDetector guardduty:UpdateDetector
+logs:DeleteLogGroup logs:PutRetentionPolicy securityhub:DisableSecurityHub"""
+_DESTROYING = """backup:DeleteBackupVault backup:DeleteRecoveryPoint dynamodb:DeleteTable ec2:DeleteSnapshot
+ec2:DeleteVolume kms:DisableKey kms:ScheduleKeyDeletion rds:DeleteDBCluster rds:DeleteDBInstance
+rds:DeleteDBSnapshot s3:DeleteBucket s3:DeleteObject s3:DeleteObjectVersion"""
+_OPENING = """ec2:AuthorizeSecurityGroupIngress ec2:ModifyImageAttribute ec2:ModifySnapshotAttribute
+iam:CreateUser iam:PassRole kms:CreateGrant kms:PutKeyPolicy lambda:AddPermission
+organizations:LeaveOrganization ram:CreateResourceShare rds:ModifyDBSnapshotAttribute s3:PutBucketAcl
+s3:PutBucketPolicy s3:PutBucketPublicAccessBlock secretsmanager:PutResourcePolicy
+bedrock:InvokeModel"""
+
+SENSITIVE: tuple[str, ...] = tuple(
+    sorted(
+        {
+            *f"{_READING} {_HIDING} {_DESTROYING} {_OPENING}".split(),
+            *(each for needed in ESCALATIONS.values() for each in needed),
+        }
+    )
+)
+"""Rights that read what is secret, hide traces, destroy, open doors, or take part in an escalation."""
+
+
+def escalations(actions: Sequence[str], negated: bool, resources: Sequence[str]) -> Iterator[str]:
+    """Those of `ESCALATIONS` that a statement gives by itself.
+
+    Args:
+        actions: patterns of `Action`, or of `NotAction` where `negated`.
+        resources: patterns; ["*"] for what excludes only some.
+    """
+    held = granted(actions, negated, resources)
+    for name, needed in ESCALATIONS.items():
+        if all(map(held, needed)):
+            yield name
+
+
+def sensitive(actions: Sequence[str], negated: bool, resources: Sequence[str]) -> Iterator[str]:
+    """Those of `SENSITIVE` that a statement gives on everything; arguments as of `escalations`."""
+    yield from filter(granted(actions, negated, resources), SENSITIVE)
+
+
+def granted(actions: Sequence[str], negated: bool, resources: Sequence[str]) -> Callable[[str], bool]:
+    """The question whether an action is given on everything that its service holds."""
+    whole = any(map(everything, resources))
+
+    def held(action: str) -> bool:
+        if any(_matches(pattern, action) for pattern in actions) is negated:
+            return False
+        return whole or any(_all_of(action.partition(":")[0], each) for each in resources)
+
+    return held
+
+
+def everything(resource: str) -> bool:
+    """Whether a pattern takes in every resource: `*`, `arn:aws:*` and the like."""
+    return re.sub(r"[*?:]", "", resource) in ("", "arn", "arnaws")
+
+
+def _all_of(service: str, resource: str) -> bool:
+    parts = resource.split(":", 5)
+    if len(parts) < 6 or parts[2] not in (service, "*"):
+        return False
+    return bool(re.fullmatch(r"\*+(?:/\*+)?|[a-z-]+[/:]\*+", parts[5]))
+
+
+def _matches(pattern: str, action: str) -> bool:
+    return bool(_compiled(pattern).match(action))
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    parts = re.split(r"([*?])", re.sub(r"\*+", "*", pattern))
+    made = "".join(".*" if part == "*" else "." if part == "?" else re.escape(part) for part in parts)
+    return re.compile(rf"{made}\Z", re.IGNORECASE)
