@@ -44,6 +44,7 @@ def deliver(configured: Configured, output: Output) -> int:
         "delivered": sent.sinks,
         "sent": sorted(sent.places.values()),
         "stamped": late.fetched,
+        "notes": sent.notes,
         "problems": [*sent.problems, *late.problems],
     }
     output.give(value, lambda page: _text(value, page))

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 CONFIG = '[[source]]\nuse = "program"\nfolder = "program"\n'
 
 
@@ -66,6 +68,27 @@ def test_a_table_that_cannot_be_used_is_exit_2_in_one_line(machine: Any, table: 
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_deliver_says_what_became_of_the_bundles_that_waited(machine: Any) -> None:
+    shutil.copytree(ROOT / "examples" / "program", machine.work / "program")
+    configure(machine, 'use = "directory"\npath = "in/the/way"')
+    (machine.work / "in").write_text("no folder yet")
+    assert machine("init", "--quiet").returncode == 0
+    assert machine("run", "--quiet").returncode == 4
+    waits = machine("deliver")
+    assert (waits.returncode, "Traceback" in waits.stderr) == (4, False)
+    assert "Nothing was sent." in waits.stdout
+    assert "! " in waits.stdout
+    (machine.work / "in").unlink()
+    sent = machine("deliver")
+    assert (sent.returncode, sent.stderr) == (0, "")
+    stored = next((machine.work / "in" / "the" / "way").rglob("*.zip"))
+    assert stored.name in "".join(sent.stdout.split())
+    again = machine("deliver", "--output", "json")
+    value = result(again)
+    assert set(value) == {"delivered", "sent", "stamped", "notes", "problems"}
+    assert (value["sent"], value["notes"], value["problems"]) == ([], [], [])
 
 
 def test_permissions_of_a_sink_are_those_of_its_table(machine: Any) -> None:
