@@ -3,9 +3,7 @@
 A bundle is written beside its place, made durable, and linked into it: it is there whole or not at all,
 and nothing that is there is replaced.
 
-Retention goes by the `as_of` that a bundle's own statement names, never by a file's time or this
-machine's clock. Only the oldest bundles of a series go, with the stamps beside them, and never its newest:
-no hole is made. A bundle that cannot be read goes only when a newer one is old enough to go.
+Retention goes by what the bundles say of themselves (`collector.hookspecs.outdated`).
 """
 
 from __future__ import annotations
@@ -13,26 +11,18 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, ClassVar
 
-from collector.hookspecs import hookimpl
-from collector.model import CANARIES, Enforced, Json, Option, Sink, SinkRefused, SinkTaken
+from collector.hookspecs import check_key, hookimpl, is_key, outdated
+from collector.model import Enforced, Json, Option, Sink, SinkRefused, SinkTaken
 
 __all__ = ["DirectorySink", "api", "collector_sinks"]
 
 api = 1
 
-_PART = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}"
-_KEY = re.compile(rf"(?:{re.escape(CANARIES)})?{_PART}(?:/{_PART}){{0,8}}\Z")
 _CHUNK = 1 << 20
-_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
-_STATEMENT = "statement.dsse.json"
-_MAX_STATEMENT = 64 << 20  # a statement names every member: 100,000 of them take some 20 MB
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # file systems without hard links
 
 
@@ -105,10 +95,14 @@ class DirectorySink:
         """
         if self._keep is None:
             return []
-        until = _moment(as_of) - self._keep
         gone: list[str] = []
-        for _, keys in groupby(self.list(prefix), key=lambda key: key.split("/")[0]):
-            gone += self._prune_series(list(keys), until)
+        for key in outdated(list(self.list(prefix)), as_of, self._keep, self.get):
+            path = self._path(key)
+            path.unlink(missing_ok=True)
+            for left in path.parent.glob(f".{path.name}.*.new"):
+                left.unlink(missing_ok=True)
+            _sync(path.parent)
+            gone.append(key)
         return gone
 
     def check(self, key: str) -> Sequence[Enforced]:
@@ -131,41 +125,17 @@ class DirectorySink:
         made = f"install -d -m 0700 -o {shlex.quote(getpass.getuser())} {shlex.quote(str(self._folder))}"
         return f"# Write, read back, resume and check: the folder's owner may do all of it.\n{made}\n"
 
-    def _prune_series(self, keys: Sequence[str], until: float) -> Iterator[str]:
-        bundles = [key for key in keys if key.endswith(".zip")]
-        for bundle in bundles[: self._old(bundles[:-1], until)]:
-            # The bundle goes last: were it cut off here, the next pruning finds the rest by it.
-            beside = [key for key in keys if key.startswith(bundle.removesuffix("zip")) and key != bundle]
-            for key in (*beside, bundle):
-                self._path(key).unlink(missing_ok=True)
-                yield key
-            for left in self._path(bundle).parent.glob(f".{self._path(bundle).name}.*.new"):
-                left.unlink(missing_ok=True)
-            _sync(self._path(bundle).parent)
-
-    def _old(self, bundles: Iterable[str], until: float) -> int:
-        """How many of a series' bundles, from the oldest on, are old enough to go."""
-        old = 0
-        for number, key in enumerate(bundles, 1):
-            moment = _as_of(self._path(key))
-            if moment is not None and moment >= until:
-                break
-            old = old if moment is None else number
-        return old
-
     def _keys(self, prefix: str) -> Iterator[str]:
         """Walk no further than the prefix needs: a store may hold many series."""
         below = prefix.rpartition("/")[0]
-        top = self._folder / below if not below or _KEY.match(below) else self._folder
+        top = self._folder / below if not below or is_key(below) else self._folder
         for path in top.rglob("*"):
             key = path.relative_to(self._folder).as_posix()
-            if _KEY.match(key) and path.is_file():
+            if is_key(key) and path.is_file():
                 yield key
 
     def _path(self, key: str) -> Path:
-        if not _KEY.match(key):
-            raise SinkRefused(f"{key!r} is no key: letters, digits, `.`, `_` and `-`, in parts joined by /")
-        return self._folder / key
+        return self._folder / check_key(key)
 
 
 def _copy(file: IO[bytes], made: Path) -> str:
@@ -216,32 +186,6 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _moment(text: str) -> float:
-    return datetime.strptime(text, _MOMENT).replace(tzinfo=UTC).timestamp()
-
-
-def _as_of(path: Path) -> float | None:
-    """The `as_of` of a bundle's statement; None for what is no bundle."""
-    import base64
-    import json
-    import zipfile
-    import zlib
-
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(_STATEMENT) as member:
-            envelope = json.loads(member.read(_MAX_STATEMENT))
-        statement = json.loads(base64.b64decode(envelope["payload"]))
-        return _moment(statement["predicate"]["as_of"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile, zlib.error):
-        return None
-    except (
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-    ):  # zipfile: compressed or encrypted in a way it lacks
-        return None
 
 
 @hookimpl

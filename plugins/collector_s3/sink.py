@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import IO, Any, ClassVar
 
+from collector.hookspecs import check_key, is_key
 from collector.model import (
     CANARIES,
     ConfigError,
@@ -134,7 +135,7 @@ class S3Sink:
             for page in self.client.get_paginator("list_objects_v2").paginate(**where):
                 for each in page.get("Contents", ()):
                     key = str(each["Key"])[start:]
-                    if key.startswith(CANARIES) == prefix.startswith(CANARIES):
+                    if is_key(key) and key.startswith(CANARIES) == prefix.startswith(CANARIES):
                         yield key
 
     def prune(self, prefix: str, as_of: str) -> Sequence[str]:  # noqa: ARG002 - the contract's signature
@@ -153,7 +154,7 @@ class S3Sink:
         return policy(self._settings)
 
     def _place(self, key: str) -> dict[str, str]:
-        return {"Bucket": self._settings.bucket, "Key": self._settings.prefix + key}
+        return {"Bucket": self._settings.bucket, "Key": self._settings.prefix + check_key(key)}
 
     def _headers(self, key: str) -> dict[str, Any]:
         headers: dict[str, Any] = {}

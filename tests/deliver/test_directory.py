@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import collector_directory
+from collector import keeping
 from collector.bundle.layout import STATEMENT
 from collector.deliver.series import Link, key
 from collector.model import Sink, SinkRefused
@@ -220,7 +220,7 @@ def text(moment: datetime) -> str:
 
 
 def test_the_statement_lies_where_it_is_looked_for() -> None:
-    assert collector_directory._STATEMENT == STATEMENT
+    assert keeping._STATEMENT == STATEMENT
     schema = json.loads((ROOT / "docs" / "schemas" / "statement.json").read_text())
     predicate = schema["properties"]["predicate"]
     assert "as_of" in predicate["required"]
