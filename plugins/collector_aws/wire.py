@@ -142,6 +142,10 @@ def _refusal(error: Any, absent: tuple[tuple[str, str], ...]) -> CallFailed:
     code, message = str(told.get("Code", "")), str(told.get("Message", ""))
     if error.operation_name == "AssumeRole":
         return CallFailed("login", f"AssumeRole: {code}: {message[:300]}")
+    if code == "500":
+        # AWS names what broke (InternalError, InternalFailure …) and that may pass. Where botocore finds no
+        # name it gives the status: something else answered, or knows no such operation, and will again.
+        return CallFailed("nameless", f"{code}: {message[:300]}")
     return errors.failed(code, message, status, absent)
 
 
