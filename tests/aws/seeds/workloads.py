@@ -14,7 +14,6 @@ from typing import Any
 
 __all__ = ["seed_bad", "seed_good"]
 
-ACCOUNT = "123456789012"
 LOST_KEY = "AKIA" + "Q4ZT7XNBW2VHL5RD"  # looks like an access key, and is none
 
 
@@ -29,21 +28,22 @@ def seed_bad(session: Any, region: str) -> None:
 
 
 def _seed(session: Any, region: str, good: bool) -> None:
-    name = "good" if good else "bad"
+    name = "goodwork" if good else "badwork"
 
     def client(service: str) -> Any:
         return session.client(service, region_name=region)
 
     key = client("kms").create_key(Description=name)["KeyMetadata"]["Arn"]
-    role = f"arn:aws:iam::{ACCOUNT}:role/{name}"
+    account = client("sts").get_caller_identity()["Account"]
+    role = f"arn:aws:iam::{account}:role/{name}"
     _databases(client, name, good, key)
-    _tables_and_caches(client, name, good, key)
+    _tables_and_caches(client, name, good, key, role)
     _warehouses(client, name, good, key)
-    _functions(session, client, name, good, key)
+    _functions(session, client, name, good, key, role)
     _containers(client, name, good, role)
     _clusters(client, name, good, key, role)
     _images(client, name, good)
-    _messages(client, name, good, key)
+    _messages(client, name, good, key, role)
     _analytics(client, name, good, key, role)
     _learning(client, name, good, key, role)
     _delivery(client, name, good, key, role)
@@ -135,7 +135,7 @@ def _snapshots(rds: Any, name: str, good: bool) -> None:
     )
 
 
-def _tables_and_caches(client: Any, name: str, good: bool, key: str) -> None:
+def _tables_and_caches(client: Any, name: str, good: bool, key: str, role: str) -> None:
     dynamodb = client("dynamodb")
     dynamodb.create_table(
         TableName=name,
@@ -153,7 +153,7 @@ def _tables_and_caches(client: Any, name: str, good: bool, key: str) -> None:
         ClusterName=f"{name}dax",
         NodeType="dax.t3.small",
         ReplicationFactor=3 if good else 1,
-        IamRoleArn=f"arn:aws:iam::{ACCOUNT}:role/dax",
+        IamRoleArn=role,
         SSESpecification={"Enabled": good},
         ClusterEndpointEncryptionType="TLS" if good else "NONE",
     )
@@ -224,8 +224,7 @@ def _code() -> bytes:
     return held.getvalue()
 
 
-def _functions(session: Any, client: Any, name: str, good: bool, key: str) -> None:
-    role = f"{name}-function"
+def _functions(session: Any, client: Any, name: str, good: bool, key: str, role: str) -> None:
     trust = {
         "Version": "2012-10-17",
         "Statement": [
@@ -238,12 +237,13 @@ def _functions(session: Any, client: Any, name: str, good: bool, key: str) -> No
     }
     iam = session.client("iam")
     with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):  # made for another region
-        iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))
+        iam.create_role(RoleName=f"{name}-function", AssumeRolePolicyDocument=json.dumps(trust))
+    role = f"{role}-function"
     lambda_ = client("lambda")
     lambda_.create_function(
         FunctionName=name,
         Runtime="python3.13" if good else "python3.8",
-        Role=f"arn:aws:iam::{ACCOUNT}:role/{role}",
+        Role=role,
         Handler="main.run",
         Code={"ZipFile": _code()},
         Environment={"Variables": {"STAGE": "live"} if good else {"ACCESS_KEY": LOST_KEY}},
@@ -262,13 +262,13 @@ def _functions(session: Any, client: Any, name: str, good: bool, key: str) -> No
     client("stepfunctions").create_state_machine(
         name=name,
         definition=json.dumps(definition),
-        roleArn=f"arn:aws:iam::{ACCOUNT}:role/{role}",
-        **(_logged_machine() if good else {}),
+        roleArn=role,
+        **(_logged_machine(role) if good else {}),
     )
 
 
-def _logged_machine() -> dict[str, Any]:
-    group = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:machines:*"
+def _logged_machine(role: str) -> dict[str, Any]:
+    group = f"arn:aws:logs:us-east-1:{role.split(':')[4]}:log-group:machines:*"
     return {
         "tracingConfiguration": {"enabled": True},
         "loggingConfiguration": {
@@ -379,7 +379,7 @@ def _images(client: Any, name: str, good: bool) -> None:
         ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps({"rules": [rule]}))
 
 
-def _messages(client: Any, name: str, good: bool, key: str) -> None:
+def _messages(client: Any, name: str, good: bool, key: str, role: str) -> None:
     sns = client("sns")
     topic = sns.create_topic(Name=name, Attributes={"KmsMasterKeyId": key} if good else {})["TopicArn"]
     sns.subscribe(
@@ -390,7 +390,7 @@ def _messages(client: Any, name: str, good: bool, key: str) -> None:
     sqs = client("sqs")
     attributes = {"SqsManagedSseEnabled": "true" if good else "false"}
     if good:
-        dead = sqs.create_queue(QueueName="good-dead", Attributes={"SqsManagedSseEnabled": "true"})[
+        dead = sqs.create_queue(QueueName=f"{name}-dead", Attributes={"SqsManagedSseEnabled": "true"})[
             "QueueUrl"
         ]
         arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -405,7 +405,7 @@ def _messages(client: Any, name: str, good: bool, key: str) -> None:
         DeliveryStreamName=name,
         DeliveryStreamType="DirectPut",
         ExtendedS3DestinationConfiguration={
-            "RoleARN": f"arn:aws:iam::{ACCOUNT}:role/firehose",
+            "RoleARN": role,
             "BucketARN": "arn:aws:s3:::records",
             "CloudWatchLoggingOptions": {"Enabled": good, "LogGroupName": "f", "LogStreamName": "f"},
         },
