@@ -46,8 +46,10 @@ def plan(configured: Configured, as_of: datetime | None, discover: bool, output:
     from collector.collect.ask import Stop
     from collector.report.plan import plan_json, plan_text
     from collector.run import make_plan
+    from collector.run.delivery import made_sinks
 
     config, plugins = configured.load()
+    made_sinks(config, plugins)  # reaches none; a run would refuse a table that cannot be used
     made, _ = make_plan(config, plugins, _now(as_of), Stop(config.run_timeout), ask=discover)
     value = plan_json(made, plugins)
     output.give(value, lambda page: plan_text(value, page))

@@ -117,6 +117,7 @@ def run(
     keys = load_secret(config.secret_key)
     signers = _signers(config, plugins)
     authorities = delivery.authorities(config)
+    delivery.made_sinks(config, plugins)  # none is reached yet; a table that cannot be used is found now
     exceptions = exceptions_of.load(config.exceptions)
     notes = [note for note in (delivery.outbox(config).check_room(),) if note]
     with hold(config.state, config.series), ExitStack() as stack:

@@ -17,11 +17,11 @@ from collector.bundle.seal import SealedBundle
 from collector.bundle.sign import parse_envelope
 from collector.bundle.trust import certificates_in
 from collector.canonical import sha256_hex
-from collector.config import Config
+from collector.config import Config, Entry
 from collector.deliver.outbox import Delivered, Outbox
 from collector.deliver.series import OUTBOX, Link, key, next_link, record_head
 from collector.deliver.stamps import LateStamps, OwedStamps
-from collector.model import Sink, SinkRefused
+from collector.model import ConfigError, Sink, SinkRefused
 from collector.plugins import Plugins
 from collector.toml import shown_path
 
@@ -50,8 +50,15 @@ def outbox(config: Config) -> Outbox:
 
 
 def made_sinks(config: Config, plugins: Plugins) -> list[Sink]:
-    """The configured sinks."""
-    return [plugins.sinks[entry.use](entry.settings) for entry in config.sinks]
+    """The configured sinks. Raises ConfigError, with file and line, for a table that cannot be used."""
+    return [_made(entry, plugins) for entry in config.sinks]
+
+
+def _made(entry: Entry, plugins: Plugins) -> Sink:
+    try:
+        return plugins.sinks[entry.use](entry.settings)
+    except ConfigError as error:
+        raise ConfigError(f"{entry.where}: {error}") from None
 
 
 def link(config: Config, plugins: Plugins, as_of: datetime) -> Link:
@@ -60,7 +67,11 @@ def link(config: Config, plugins: Plugins, as_of: datetime) -> Link:
 
 
 def keep(config: Config) -> int | None:
-    """The longest time, in seconds, that every sink is sure to keep bundles; None: for ever."""
+    """Seconds after which the configuration lets bundles go from a sink: the least of them; None: never.
+
+    Each sink that knows an end has an option `keep`, also where the store itself ends it. What a store drops
+    earlier, by rules that nobody wrote down here, is missing for who verifies it.
+    """
     kept = [entry.settings.get("keep") for entry in config.sinks]
     limited = [int(each) for each in kept if each is not None]
     return min(limited, default=None)

@@ -67,7 +67,20 @@ def test_a_table_that_cannot_be_used_is_exit_2_in_one_line(machine: Any, table: 
     done = machine("sink", "check")
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
+    assert "collector.toml:" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "deliver"])
+def test_a_sink_that_cannot_be_used_is_found_before_anyone_is_asked(machine: Any, command: str) -> None:
+    shutil.copytree(ROOT / "examples" / "program", machine.work / "program")
+    configure(machine, 'use = "directory"\npath = "store"', 'use = "https"\nurl = "http://example.org/"')
+    assert machine("init", "--quiet").returncode == 0
+    done = machine(command, "--output", "json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "collector.toml:9: sink https: http:// sends bundles unprotected" in done.stderr
+    assert not (machine.home / "state" / "runs").exists()
+    assert not list((machine.home / "state").rglob("*.zip"))
 
 
 def test_deliver_says_what_became_of_the_bundles_that_waited(machine: Any) -> None:
