@@ -224,8 +224,8 @@ def _start(first: Bundle, line: Sequence[Bundle], epoch: str) -> Iterator[Remark
     if keep is not None and before <= newest - timedelta(seconds=keep):
         yield Remark("expired", str(first.path), f"{gone}; bundles are kept for {_span(keep)}")
     else:
-        said = "for ever" if keep is None else f"for {_span(keep)}, which does not explain it"
-        yield Remark("missing", str(first.path), f"{gone}; bundles are kept {said}")
+        said = "have no end" if keep is None else f"are kept for {_span(keep)}, which does not explain it"
+        yield Remark("missing", str(first.path), f"{gone}; by their own statement bundles {said}")
 
 
 def _holes(here: Sequence[Bundle], taken: set[tuple[str, str, int]]) -> Iterator[Remark]:
