@@ -14,7 +14,7 @@ from typing import Any
 
 from collector.canonical import loads
 from collector.model import Json, MappingError
-from collector.toml import Document, Table, nearest, read
+from collector.toml import Document, Place, Table, nearest, read
 
 __all__ = [
     "Check",
@@ -68,7 +68,7 @@ class Check:
     objectives: tuple[str, ...]
     why: str
     fix: str
-    where: str
+    where: Place
     applies: str | None = None
     pass_: str | None = None
     query: str | None = None
@@ -100,7 +100,7 @@ class Objective:
     facet: str
     max_age: float
     relations: tuple[Relation, ...]
-    where: str
+    where: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Rule:
     sufficient: tuple[tuple[str, ...], ...]
     manual: str
     why: str
-    where: str
+    where: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,14 +243,15 @@ class _Found:
     def mappings(self, strict: bool, selected: Sequence[str] | None) -> Mappings:
         for check in self.checks.values():
             for name in check.objectives:
-                self._objective_exists(name, f"{check.where}: check {check.id}")
+                self._objective_exists(name, check.where, f": check {check.id}")
         for objective in self.objectives.values():
             for relation in objective.relations:
-                self._control_exists(relation.control, f"{objective.where}: objective {objective.id}", strict)
+                about = f": objective {objective.id}"
+                self._control_exists(relation.control, objective.where, strict, about)
         for rule in self.rules.values():
             self._control_exists(rule.control, rule.where, strict)
             for name in {name for names in rule.sufficient for name in names}:
-                self._objective_exists(name, f"{rule.where}: control {rule.control}")
+                self._objective_exists(name, rule.where, f": control {rule.control}")
         for name in selected or ():
             if name not in self.frameworks:
                 raise MappingError(f"no framework {name}{nearest(name, self.frameworks)}")
@@ -265,24 +266,28 @@ class _Found:
             },
         )
 
-    def _objective_exists(self, name: str, where: str) -> None:
+    def _objective_exists(self, name: str, where: Place, about: str) -> None:
         if name not in self.objectives:
-            raise MappingError(f"{where}: no objective {name}{nearest(name, self.objectives)}")
+            raise MappingError(f"{where}{about}: no objective {name}{nearest(name, self.objectives)}")
 
-    def _control_exists(self, name: str, where: str, strict: bool) -> None:
+    def _control_exists(self, name: str, where: Place, strict: bool, about: str = "") -> None:
         framework, colon, control = name.partition(":")
         if not colon:
-            raise MappingError(f"{where}: {name!r} is no control; must be like iso27001-2022:A.8.3")
+            raise MappingError(f"{where}{about}: {name!r} is no control; must be like iso27001-2022:A.8.3")
         if framework not in self.frameworks:
             if strict:
-                raise MappingError(f"{where}: no framework {framework}{nearest(framework, self.frameworks)}")
+                raise MappingError(
+                    f"{where}{about}: no framework {framework}{nearest(framework, self.frameworks)}"
+                )
             return
         controls = self.frameworks[framework].controls
         if control not in controls:
-            raise MappingError(f"{where}: {framework} has no control {control}{nearest(control, controls)}")
+            raise MappingError(
+                f"{where}{about}: {framework} has no control {control}{nearest(control, controls)}"
+            )
         if controls[control].withdrawn or not controls[control].assessable:
             raise MappingError(
-                f"{where}: control {name} is withdrawn or a heading; nothing can be said of it"
+                f"{where}{about}: control {name} is withdrawn or a heading; nothing can be said of it"
             )
 
 
@@ -307,11 +312,11 @@ def _framework(path: Path) -> Framework:
         raise MappingError(f"{path}: no framework catalogue ({type(error).__name__}: {error})") from None
 
 
-def _named(table: Table) -> tuple[str, str]:
+def _named(table: Table) -> tuple[str, Place]:
     id_ = table.string("id")
     if not _ID.match(id_):
         raise table.wrong(f"{id_!r} must be lower case words joined by -", "id")
-    return id_, table.where()
+    return id_, table.place()
 
 
 def _check(table: Table) -> Check:
@@ -415,7 +420,7 @@ def _rule(table: Table) -> Rule:
         sufficient=tuple(tuple(names) for names in sufficient),
         manual=table.string("manual", ""),
         why=table.string("why", ""),
-        where=table.where(),
+        where=table.place(),
     )
     table.finish()
     return rule

@@ -104,7 +104,7 @@ def check_whole(check: Check, known: Mappings) -> dict[str, Json]:
         "witness": check.witness,
         "why": check.why,
         "fix": check.fix,
-        "where": check.where,
+        "where": str(check.where),
         "objectives": [
             {
                 "objective": each.id,
