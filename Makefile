@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # What `make run` makes stays below .state: neither your keys nor your evidence are touched.
 DEMO := COLLECTOR_CONFIG_DIR=$(STATE)/config COLLECTOR_STATE=$(STATE)/state
 
-.PHONY: run test lint bench format docs clean
+.PHONY: run test test-long lint bench format docs clean
 
 run: $(VENV)/run.stamp
 	@$(DEMO) $(BIN)/collector init --quiet
@@ -18,6 +18,12 @@ run: $(VENV)/run.stamp
 test: $(VENV)/dev.stamp
 	@tests/setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# In full what `make test` samples.
+test-long: $(VENV)/dev.stamp
+	@tests/setup
+	COLLECTOR_TEST_KILLS=200 $(BIN)/python -m pytest tests/run/test_killed.py
+	COLLECTOR_TEST_AWS_DENIALS=all $(BIN)/python -m pytest tests/aws/test_denials.py
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -146,9 +146,9 @@ def test_every_command_is_in_the_help_page_and_the_changelog() -> None:
 
 
 def test_commands_of_make_that_pages_name_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (TOP / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (TOP / "Makefile").read_text(), re.MULTILINE))
     for page in files(".md"):
-        named = set(re.findall(r"`make ([a-z]+)`", page.read_text()))
+        named = set(re.findall(r"`make ([a-z-]+)`", page.read_text()))
         assert named <= targets, name(page)
 
 
@@ -163,7 +163,7 @@ def test_checks_that_pages_show_load_and_do_what_their_examples_say(page: str, t
     for number, text in enumerate(shown):
         (folder / f"{number}.toml").write_text(text)
     loaded = mappings.load([TOP / "mappings", tmp_path], strict=True)
-    checks = [check for check in loaded.checks.values() if check.where.startswith(str(tmp_path))]
+    checks = [check for check in loaded.checks.values() if str(check.where).startswith(str(tmp_path))]
     assert len(checks) == len(shown)
     kinds = all_kinds(Plugins.of(collector_host, collector_program))
     assert [outcome for outcome in examples.run(checks, kinds) if not outcome.holds] == []

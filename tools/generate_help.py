@@ -24,20 +24,31 @@ What `collector --help` and the help of each command say. This page is generated
 """
 
 
+def commands() -> dict[str, tuple[click.Command, click.Context]]:
+    """Every command by its whole name, those of groups behind their group; "" is the program."""
+    root = click.Context(app, info_name="collector", terminal_width=WIDTH, **app.context_settings)
+    found: dict[str, tuple[click.Command, click.Context]] = {"": (app, root)}
+    for name in COMMANDS:
+        command = app.get_command(root, name)
+        assert command is not None, name
+        context = click.Context(command, parent=root, info_name=name)
+        found[name] = command, context
+        if isinstance(command, click.Group):
+            for inner, each in command.commands.items():
+                found[f"{name} {inner}"] = each, click.Context(each, parent=context, info_name=inner)
+    return found
+
+
 def help_of(name: str) -> str:
     """The help of one command, or with "" of the program, as wide as this page has it."""
-    root = click.Context(app, info_name="collector", terminal_width=WIDTH, **app.context_settings)
-    if not name:
-        return app.get_help(root)
-    command = app.get_command(root, name)
-    assert command is not None, name
-    return command.get_help(click.Context(command, parent=root, info_name=name))
+    command, context = commands()[name]
+    return command.get_help(context)
 
 
 def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION, f"```text\n{help_of('')}\n```\n"]
-    parts += [f"## collector {name}\n\n```text\n{help_of(name)}\n```\n" for name in COMMANDS]
+    parts += [f"## collector {name}\n\n```text\n{help_of(name)}\n```\n" for name in commands() if name]
     return "\n".join(parts)
 
 
