@@ -39,8 +39,7 @@ rds:DeleteDBSnapshot s3:DeleteBucket s3:DeleteObject s3:DeleteObjectVersion"""
 _OPENING = """ec2:AuthorizeSecurityGroupIngress ec2:ModifyImageAttribute ec2:ModifySnapshotAttribute
 iam:CreateUser iam:PassRole kms:CreateGrant kms:PutKeyPolicy lambda:AddPermission
 organizations:LeaveOrganization ram:CreateResourceShare rds:ModifyDBSnapshotAttribute s3:PutBucketAcl
-s3:PutBucketPolicy s3:PutBucketPublicAccessBlock secretsmanager:PutResourcePolicy
-bedrock:InvokeModel"""
+s3:PutBucketPolicy s3:PutBucketPublicAccessBlock secretsmanager:PutResourcePolicy"""
 
 SENSITIVE: tuple[str, ...] = tuple(
     sorted(

@@ -32,6 +32,7 @@ _LISTS = {
     "PolicyVersionList": ("VersionId", "Document"),
 }
 _MAPS = {"aws_ses_identity": "Policies"}  # policies by their name
+_OTHER_GRAMMARS = ("TAG_POLICY", "BACKUP_POLICY", "AISERVICES_OPT_OUT_POLICY")  # policies without statements
 
 _COLUMNS = (
     Column("source_kind", "VARCHAR", "kind of the record that holds the policy"),
@@ -95,6 +96,8 @@ _READS = _reads()
 def _compute(records: Mapping[str, Sequence[Mapping[str, Json]]]) -> Iterator[Record]:
     for kind in sorted(records):
         for record in records[kind]:
+            if record["data"].get("Type") in _OTHER_GRAMMARS:
+                continue
             for column in _READS[kind]:
                 for name, document in _documents(kind, column, record["data"].get(column)):
                     yield from _rows(record, name, document)

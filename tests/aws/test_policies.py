@@ -331,6 +331,12 @@ def test_a_policy_is_found_however_a_service_keeps_it(
     assert all(each["public"] for each in found)
 
 
+def test_an_organisations_policies_without_statements_are_left_out() -> None:
+    tags = {"tags": {"CostCenter": {"tag_key": {"@@assign": "CostCenter"}}}}
+    assert held("aws_organization_policy", Type="TAG_POLICY", Policy=tags) == []
+    assert held("aws_organization_policy", Type="SERVICE_CONTROL_POLICY", Policy=json.loads(TEXT))
+
+
 @pytest.mark.parametrize("text", ["no JSON", "[]", '{"Statement": 1}', "{" * 100_000, '"\\"'])
 def test_a_policy_that_cannot_be_read_is_a_gap_in_all_that_it_would_say(text: str) -> None:
     record = {
