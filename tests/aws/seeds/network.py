@@ -12,6 +12,7 @@ from typing import Any
 __all__ = ["seed_bad", "seed_good"]
 
 _LOST_KEY = "AKIA" + "Q4ZT7XNBW2VHL5RD"  # looks like an access key, and is none
+_EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
 _WORLD = [{"CidrIp": "0.0.0.0/0"}]
 _HALVES = [{"CidrIp": "0.0.0.0/1"}, {"CidrIp": "128.0.0.0/1"}]
 _BLOCKED = {
@@ -25,6 +26,8 @@ _BLOCKED = {
 def seed_good(session: Any, region: str) -> None:
     """What every check of these services should find nothing wrong with, as far as moto can hold it."""
     account = session.client("sts", region_name=region).get_caller_identity()["Account"]
+    # moto calls a flow log failed whose log group does not exist
+    session.client("logs", region_name=region).create_log_group(logGroupName="good-flows")
     _good_network(session.client("ec2", region_name=region))
     _good_bucket(session.client("s3", region_name=region), region)
     _block_account(session.client("s3control", region_name=region), account)
@@ -64,7 +67,7 @@ def _good_network(ec2: Any) -> None:
         ResourceType="VPC",
         TrafficType="ALL",
         LogDestinationType="cloud-watch-logs",
-        LogGroupName=f"flows-{vpc}",
+        LogGroupName="good-flows",
         DeliverLogsPermissionArn="arn:aws:iam::123456789012:role/flows",
     )
     group = ec2.create_security_group(GroupName="web-good", Description="web", VpcId=vpc)["GroupId"]
@@ -81,6 +84,7 @@ def _good_network(ec2: Any) -> None:
     )
     ec2.enable_ebs_encryption_by_default()
     volume = ec2.create_volume(AvailabilityZone=zones[0], Size=1, Encrypted=True)["VolumeId"]
+    # moto knows no RestorableByUserIds: it says of each snapshot that anybody may use it
     ec2.create_snapshot(VolumeId=volume)
     ec2.create_launch_template(
         LaunchTemplateName=f"good-{vpc}",
@@ -219,7 +223,8 @@ def _takes_logs(name: str) -> dict[str, Any]:
 def _bad_bucket(s3: Any, region: str) -> None:
     name = f"bad-{region}"
     _make_bucket(s3, name, region)
-    s3.put_bucket_acl(Bucket=name, ACL="public-read-write")
+    # moto's "public-read-write" grants reading alone
+    s3.put_bucket_acl(Bucket=name, GrantRead=f"uri={_EVERYBODY}", GrantWrite=f"uri={_EVERYBODY}")
     s3.put_bucket_policy(
         Bucket=name,
         Policy=json.dumps(
