@@ -228,7 +228,7 @@ def clients(url: str) -> Client:
     import boto3
     from botocore.config import Config
 
-    session = boto3.Session("test", "test", region_name=REGION)
+    session: Any = boto3.Session("test", "test", region_name=REGION)
     config = Config(max_pool_connections=_THREADS, retries={"total_max_attempts": 3})
     names = (
         "iam s3 ec2 logs cloudwatch lambda sqs sns dynamodb kms secretsmanager ssm rds ecr cloudtrail"
