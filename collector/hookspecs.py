@@ -16,6 +16,7 @@ bundle silently go nowhere.
 
 `read_private` is lent to plugins that read key files: it refuses what is not the user's alone. `is_key`,
 `check_key` and `outdated` are lent to stores: what a key looks like, and which bundles are old enough to go.
+`load_securesystemslib` is lent to signers: it loads that library quickly, without the SDKs of others.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import pluggy
 
 from collector.keeping import check_key, is_key, outdated
 from collector.keys import read_private
+from collector.lean import load_securesystemslib
 from collector.model import Json, MappingPack, Option, Sink, Source
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "is_key",
+    "load_securesystemslib",
     "outdated",
     "read_private",
 ]

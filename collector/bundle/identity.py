@@ -12,6 +12,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from collector.lean import load_securesystemslib
+
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
 
@@ -80,6 +82,8 @@ class PublicKey:
     def verifier(self) -> Key:
         """The key as securesystemslib takes it, with the fingerprint as its id."""
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+        load_securesystemslib()
         from securesystemslib.signer import SSlibKey
 
         return SSlibKey.from_crypto(load_pem_public_key(self.pem.encode()), keyid=self.fingerprint)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from collector.bundle.identity import PublicKey
 from collector.canonical import dumps, loads
+from collector.lean import load_securesystemslib
 from collector.model import ConfigError, VerifyError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def sign(payload: bytes, signer: Signer, witness: Signer | None = None) -> bytes
         ConfigError: a key is of a kind that is not allowed, its signature does not verify, or both keys
             are the same.
     """
+    load_securesystemslib()
     from securesystemslib.dsse import Envelope
 
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
@@ -79,6 +81,7 @@ def signatures(envelope: Envelope) -> tuple[bytes, ...]:
 
 def parse_envelope(data: bytes) -> Envelope:
     """Read an envelope that is exactly as `sign` writes it. Raises VerifyError for anything else."""
+    load_securesystemslib()
     from securesystemslib.dsse import Envelope
 
     try:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from collector.hookspecs import SignerType, hookimpl, read_private
+from collector.hookspecs import SignerType, hookimpl, load_securesystemslib, read_private
 from collector.model import ConfigError, Json, Option
 
 if TYPE_CHECKING:
@@ -41,12 +41,14 @@ class FileSigner:
         Raises:
             ConfigError: it is missing, open to others, or of another kind.
         """
+        load_securesystemslib()
         from securesystemslib.signer import CryptoSigner
 
         return CryptoSigner(self._private())
 
     def public_key(self) -> Key:
         """The public half of the key in the file. Raises ConfigError as `signer` does."""
+        load_securesystemslib()
         from securesystemslib.signer import SSlibKey
 
         return SSlibKey.from_crypto(self._private().public_key())

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
+from collector.hookspecs import load_securesystemslib
 from collector.model import ConfigError, Json, Option
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class _Elsewhere(ABC):
                     f'[sign] use = "{self.name}" needs {library}: '
                     f"pip install 'evidence-collector[{self.name}]'"
                 ) from None
+        load_securesystemslib()
         return self._reach(self._settings)
 
     def public_key(self) -> Key:

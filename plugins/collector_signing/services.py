@@ -1,66 +1,73 @@
-"""Keys at services, by securesystemslib's signers and their URIs; imported when one of them is used."""
+"""Keys at services, by securesystemslib's signers and their URIs; imported when one of them is used.
+
+A signer's module was loaded without its SDK, so it is loaded once more before it is used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from importlib import reload
+from typing import TypeVar
 
-from securesystemslib.signer import (
-    AWSSigner,
-    AzureSigner,
-    GCPSigner,
-    Key,
-    Signature,
-    Signer,
-    SSlibKey,
-    VaultSigner,
-)
+from securesystemslib.signer import Key, Signature, Signer
 
 from collector.model import ConfigError, Json
 from collector_signing.made import Made
 
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
-
 __all__ = ["aws", "azure", "google", "vault"]
 
 _MAX_SHOWN = 200
-_SECONDS = 20  # for one attempt; a key service answers within one
-_TRIES = 3
 Value = TypeVar("Value")
 
 
 def aws(settings: Mapping[str, Json]) -> Signer:
     """A key of AWS KMS."""
-    return _Told("AWS KMS", lambda: _Kms.reached(settings))
+    from securesystemslib.signer import _aws_signer
+
+    reload(_aws_signer)
+    from collector_signing.kms import KmsSigner
+
+    return _Told("AWS KMS", lambda: KmsSigner.reached(settings))
 
 
 def google(settings: Mapping[str, Json]) -> Signer:
     """A key of Google Cloud KMS."""
+    from securesystemslib.signer import _gcp_signer
+
+    reload(_gcp_signer)
+    service = _gcp_signer.GCPSigner
 
     def reach() -> Signer:
-        uri, key = GCPSigner.import_(settings["key"])
-        return GCPSigner.from_priv_key_uri(uri, key)
+        uri, key = service.import_(settings["key"])
+        return service.from_priv_key_uri(uri, key)
 
     return _Told("Google Cloud KMS", reach)
 
 
 def azure(settings: Mapping[str, Json]) -> Signer:
     """A key of Azure Key Vault."""
+    from securesystemslib.signer import _azure_signer
+
+    reload(_azure_signer)
+    service = _azure_signer.AzureSigner
 
     def reach() -> Signer:
-        uri, key = AzureSigner.import_(settings["vault"], settings["key"])
-        return AzureSigner.from_priv_key_uri(uri, key)
+        uri, key = service.import_(settings["vault"], settings["key"])
+        return service.from_priv_key_uri(uri, key)
 
     return _Told("Azure Key Vault", reach)
 
 
 def vault(settings: Mapping[str, Json]) -> Signer:
     """A key of HashiCorp Vault."""
+    from securesystemslib.signer import _vault_signer
+
+    reload(_vault_signer)
+    service = _vault_signer.VaultSigner
 
     def reach() -> Signer:
-        uri, key = VaultSigner.import_(settings["key"])
-        return VaultSigner.from_priv_key_uri(uri, key)
+        uri, key = service.import_(settings["key"])
+        return service.from_priv_key_uri(uri, key)
 
     return _Told("Vault", reach)
 
@@ -87,35 +94,3 @@ class _Told(Made):
         except Exception as error:  # the boundary of libraries that raise of many kinds
             words = " ".join(str(error).split())[:_MAX_SHOWN]
             raise ConfigError(f"[sign] {self._service}: {type(error).__name__}: {words}") from error
-
-
-class _Kms(AWSSigner):
-    """securesystemslib's signer with a client of our own: its own knows neither region nor endpoint."""
-
-    def __init__(self, key: str, public_key: SSlibKey, client: BaseClient) -> None:
-        self.aws_key_id = key
-        self._public_key = public_key
-        self.client = client
-        self.aws_algo = self.aws_algos[public_key.scheme]
-
-    @classmethod
-    def reached(cls, settings: Mapping[str, Json]) -> _Kms:
-        import boto3
-        from botocore.config import Config
-        from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-        session = boto3.session.Session(
-            profile_name=settings.get("profile"), region_name=settings.get("region")
-        )
-        times = Config(
-            connect_timeout=_SECONDS,
-            read_timeout=_SECONDS,
-            retries={"total_max_attempts": _TRIES, "mode": "standard"},
-        )
-        client = session.client("kms", endpoint_url=settings.get("endpoint"), config=times)
-        found = client.get_public_key(KeyId=settings["key"])
-        if "ECDSA_SHA_256" not in found["SigningAlgorithms"]:
-            spec = found.get("KeySpec", "another")
-            raise ConfigError(f"[sign] AWS KMS: key {settings['key']} is {spec}; it must be ECC_NIST_P256")
-        # The ARN and no alias: an alias may be moved to another key between here and signing.
-        return cls(found["KeyId"], SSlibKey.from_crypto(load_der_public_key(found["PublicKey"])), client)
