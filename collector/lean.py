@@ -36,7 +36,7 @@ class _Hiding(MetaPathFinder):
 
 
 def load_securesystemslib() -> None:
-    """Load `securesystemslib.signer`; call it before importing from there. SDKs that are there already stay."""
+    """Load `securesystemslib.signer`; call it before importing from there. SDKs that are there stay."""
     if _PACKAGE in sys.modules:
         return
     hiding = _Hiding()
