@@ -455,17 +455,6 @@ def _analytics(client: Any, name: str, good: bool, key: str, role: str) -> None:
             "ResultConfiguration": results,
         },
     )
-    client("emr").create_security_configuration(
-        Name=name,
-        SecurityConfiguration=json.dumps(
-            {
-                "EncryptionConfiguration": {
-                    "EnableAtRestEncryption": good,
-                    "EnableInTransitEncryption": good,
-                }
-            }
-        ),
-    )
     client("dms").create_replication_instance(
         ReplicationInstanceIdentifier=f"{name}-dms",
         ReplicationInstanceClass="dms.t3.medium",
