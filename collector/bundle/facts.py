@@ -41,6 +41,8 @@ def check_facts(predicate: Json) -> None:
     series = predicate["series"]
     if (series["sequence"] == 1) != (series["previous"] is None):
         raise ValueError("predicate.series: the first of an epoch, and it alone, has no previous")
+    if (series["sequence"] == 1) != (series["reason"] is not None):
+        raise ValueError("predicate.series: the first of an epoch, and it alone, has a reason")
 
 
 def _check_order(predicate: Mapping[str, Json]) -> None:
@@ -190,5 +192,6 @@ _PREDICATE = _table(
         sequence=_integer(1),
         previous=_or_null(_sha256),
         cadence=_or_null(_integer(1)),
+        reason=_or_null(_text),
     ),
 )

@@ -59,6 +59,7 @@ class Bundle:
     epoch: str
     sequence: int
     previous: str | None
+    reason: str | None
     cadence: int | None
     keep: int | None
     as_of: datetime
@@ -76,6 +77,7 @@ class Bundle:
             series["epoch"],
             series["sequence"],
             series["previous"],
+            series["reason"],
             series["cadence"],
             predicate["keep"],
             _moment(predicate["as_of"]),
@@ -211,7 +213,8 @@ def _series(bundles: Sequence[Bundle], taken: set[tuple[str, str, int]]) -> Iter
 
 def _start(first: Bundle, line: Sequence[Bundle], epoch: str) -> Iterator[Remark]:
     if epoch != line[0].place[1]:
-        text = f"{first.name} begins anew at {first.epoch}: nothing chains it to the epoch before"
+        why = f", since {first.reason}" if first.reason else ""
+        text = f"{first.name} begins anew at {first.epoch}{why}: nothing chains it to the epoch before"
         yield Remark("epoch", str(first.path), text)
     if first.sequence == 1:
         if first.as_of != _moment(first.epoch):

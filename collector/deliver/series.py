@@ -23,6 +23,7 @@ SERIES = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 
 _EPOCH = "%Y%m%dT%H%M%SZ"
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+_REASON = 500  # characters: a store's answer may be long, and the statement is read by people
 _KEY = re.compile(
     r"(?P<series>[a-z0-9][a-z0-9._-]{0,62})/(?P<epoch>\d{8}T\d{6}Z)"
     r"/(?P<sequence>\d{8})-(?P<digest>[0-9a-f]{12})\.zip\Z"
@@ -40,7 +41,7 @@ class Link:
         epoch: `as_of` of the epoch's first bundle.
         sequence: counted from 1.
         previous: digest of the statement before; None for the first.
-        reason: why a new epoch began; "" where none did.
+        reason: why a new epoch began, in the first of one; "" in all others.
     """
 
     epoch: str
@@ -56,6 +57,7 @@ class Link:
             "sequence": self.sequence,
             "previous": self.previous,
             "cadence": round(cadence) or None,
+            "reason": self.reason or None,
         }
 
 
@@ -122,7 +124,11 @@ def next_link(state: Path, series: str, as_of: datetime, sinks: Iterable[Sink], 
                 return _after(stored)
         except (OSError, SinkRefused) as error:
             reason = f"no local state, and {sink.name} {sink.address} could not be asked: {error}"
-    return Link(as_of.strftime(_MOMENT), 1, None, reason)
+    return Link(as_of.strftime(_MOMENT), 1, None, _one_line(reason))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_REASON]
 
 
 def _after(found: tuple[str, int, str]) -> Link:

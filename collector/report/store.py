@@ -47,6 +47,7 @@ def store_json(stores: Sequence[Path], trust: Trust, again: bool) -> dict[str, J
                 "series": each.name,
                 "epoch": each.epoch,
                 "sequence": each.sequence,
+                "reason": each.reason,
                 "as_of": f"{each.as_of:%Y-%m-%dT%H:%M:%SZ}",
             }
             for each in found.bundles
@@ -68,6 +69,8 @@ def store_text(found: Mapping[str, Any], page: Page) -> list[str]:
         here = [each for each in found["bundles"] if (each["series"], each["epoch"]) == (name, epoch)]
         numbers = f"numbers {here[0]['sequence']} to {here[-1]['sequence']}"
         lines += page.wrap(f"series {name}: {numbers}, as of {here[0]['as_of']} to {here[-1]['as_of']}", 2, 4)
+        if here[0]["reason"]:
+            lines += page.wrap(f"it began since {here[0]['reason']}", 4, 6)
     for each in found["remarks"]:
         mark = page.paint("red", each["what"]) if each["breaks"] else f"note: {each['what']}"
         lines += page.wrap(f"{mark}  {each['where']}: {each['text']}", 2, 4)

@@ -174,7 +174,14 @@ def seal(folder: Path) -> None:
         "keep": None,
         "authorities": [],
         "secret_key_id": "0123456789abcdef",
-        "series": {"name": "bench", "epoch": _AS_OF, "sequence": 1, "previous": None, "cadence": None},
+        "series": {
+            "name": "bench",
+            "epoch": _AS_OF,
+            "sequence": 1,
+            "previous": None,
+            "cadence": None,
+            "reason": "a benchmark",
+        },
     }
     sealing.seal(run, facts, signer, folder / "bundle.zip")
 

@@ -110,7 +110,14 @@ def finished_run(folder: Path) -> dict[str, Any]:
         "keep": 34560000,
         "authorities": [],
         "secret_key_id": "0123456789abcdef",
-        "series": {"name": "acme", "epoch": AS_OF, "sequence": 1, "previous": None, "cadence": 86400},
+        "series": {
+            "name": "acme",
+            "epoch": AS_OF,
+            "sequence": 1,
+            "previous": None,
+            "cadence": 86400,
+            "reason": "the first run",
+        },
     }
 
 

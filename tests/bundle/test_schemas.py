@@ -123,7 +123,7 @@ VALUES = st.one_of(
     ),
     st.sampled_from([[], {}, ["x"], {"x": 1}, {"denied": 1}, {"host_user": 2}, {"host_user": {"denied": 1}}]),
 )
-ORDER = ("ascending order", "has no previous", "ends before")  # what a schema cannot say
+ORDER = ("ascending order", "has no previous", "has a reason", "ends before")  # what a schema cannot say
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

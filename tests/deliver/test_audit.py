@@ -42,6 +42,7 @@ class Store:
             "sequence": number,
             "previous": digest(number - 1) if number > 1 else None,
             "cadence": 86400,
+            "reason": None if number > 1 else "the state was lost",
             "keep": None,
             "as_of": moment(at),
             "from": moment(at),
@@ -66,7 +67,7 @@ def prove(path: Path) -> tuple[str, dict[str, Any]]:
         facts = json.loads(path.read_text())
     except ValueError:
         raise VerifyError(f"{path.name}: not a bundle") from None
-    series = {key: facts[key] for key in ("name", "epoch", "sequence", "previous", "cadence")}
+    series = {key: facts[key] for key in ("name", "epoch", "sequence", "previous", "cadence", "reason")}
     window = {"from": facts["from"], "to": facts["to"]}
     return facts["digest"], {
         "series": series,
@@ -236,6 +237,7 @@ def test_a_new_epoch_is_a_note(store: Store) -> None:
     found = looked(store)
     assert found.holds
     assert whats(found) == ["epoch"]
+    assert "since the state was lost: nothing chains it" in found.remarks[0].text
 
 
 def test_a_stamp_beside_a_bundle_is_expected_and_other_files_are_a_note(store: Store) -> None:

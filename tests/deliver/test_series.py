@@ -137,6 +137,7 @@ def test_the_facts_are_what_a_statement_holds() -> None:
         "sequence": 2,
         "previous": "ab" * 32,
         "cadence": 86400,
+        "reason": None,
     }
 
 
@@ -172,4 +173,5 @@ def test_a_refusing_store_begins_a_new_epoch(
 
     link = next_link(tmp_path, "acme", as_of(0), [Refusing({"path": "/nowhere"})], digest)
     assert "no right to list" in link.reason
+    assert link.facts("acme", 0)["reason"] == link.reason
     assert json.loads(json.dumps(link.facts("acme", 0)))["cadence"] is None
