@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 SEEDS = Path(__file__).parent / "seeds" / "network.py"
-COLLECTOR = Path(sys.executable).parent / "collector"
+COLLECTOR = str(Path(sys.executable).parent / "collector")
 GOOD, BAD = "ap-northeast-1", "eu-central-1"
 SERVICES = """ec2 elb elbv2 autoscaling s3 efs kms secretsmanager acm wafv2 apigateway apigatewayv2 transfer
     ssm backup""".split()
