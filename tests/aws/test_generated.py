@@ -1,0 +1,108 @@
+"""What is generated for AWS, how much of it there is, and that nothing is collected for nobody."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.testing import check_derived, check_source
+from collector_aws.catalogue import catalogue
+from collector_aws.source import Aws
+from collector_aws.statements import STATEMENTS
+
+ROOT = Path(__file__).resolve().parents[2]
+PLUGIN = ROOT / "plugins" / "collector_aws"
+SERVICES = sorted((PLUGIN / "services").glob("*.toml"))
+
+
+@cache
+def compiler() -> Any:
+    spec = importlib.util.spec_from_file_location("generate_aws", ROOT / "tools" / "generate_aws.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def checks() -> tuple[dict[str, Any], ...]:
+    found: list[dict[str, Any]] = []
+    for path in sorted((ROOT / "mappings" / "checks").rglob("*.toml")):
+        found += tomllib.loads(path.read_text("utf-8"))["check"]
+    return tuple(found)
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=[path.stem for path in SERVICES])
+def test_what_is_checked_in_is_what_the_service_file_and_the_models_give(path: Path) -> None:
+    checked_in = (PLUGIN / "generated" / f"{path.stem}.json").read_text("utf-8")
+    assert compiler().compiled(path) == checked_in, f"run: python tools/generate_aws.py {path.stem}"
+
+
+def test_nothing_is_generated_from_a_file_that_is_gone() -> None:
+    assert {path.stem for path in (PLUGIN / "generated").glob("*.json")} == {path.stem for path in SERVICES}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('list = "ListQueues"', 'list = "ListQueue"'), "sqs has no operation ListQueue"),
+        (('title = "', 'titel = "'), "unknown key titel"),
+        (('items = "QueueUrls"', 'items = "Queues"'), "no 'Queues' there, but"),
+    ],
+)
+def test_a_mistake_in_a_service_file_is_named_with_its_kind(
+    change: tuple[str, str], said: str, tmp_path: Path
+) -> None:
+    text = (PLUGIN / "services" / "sqs.toml").read_text("utf-8")
+    assert change[0] in text
+    path = tmp_path / "sqs.toml"
+    path.write_text(text.replace(*change, 1), "utf-8")
+    with pytest.raises(compiler().Wrong, match=rf"kind aws_sqs_queue: .*{re.escape(said)}"):
+        compiler().compiled(path)
+
+
+def test_the_source_and_the_table_of_statements_keep_the_contract() -> None:
+    assert check_source(Aws) == []
+    assert check_derived(STATEMENTS, Aws.name, Aws.kinds) == []
+
+
+def test_there_are_as_many_kinds_services_and_checks_as_promised() -> None:
+    assert len(Aws.kinds) >= 120
+    assert len({service.name for service in catalogue().values()}) >= 60
+    ids = [check["id"] for check in checks() if check["id"].startswith("aws-")]
+    assert len(ids) == len(set(ids)) >= 300
+
+
+def test_whatever_is_collected_is_asked_by_a_check_or_shown_by_an_example() -> None:
+    asked = set(STATEMENTS.reads)
+    for check in checks():
+        asked |= {check["kind"]} if "kind" in check else set(check["reads"])
+    idle = [kind.name for kind in Aws.kinds if kind.name not in asked and not kind.examples]
+    assert idle == []
+
+
+def test_every_example_of_a_kind_is_sql_over_what_is_collected() -> None:
+    import duckdb
+
+    kinds = [*Aws.kinds, STATEMENTS.kind]
+    with duckdb.connect() as database:
+        for kind in kinds:
+            columns = ", ".join(f'"{column.name}" {column.type}' for column in kind.columns)
+            database.execute(f"CREATE TABLE {kind.name} ({columns})")
+        for example in (example for kind in kinds for example in kind.examples):
+            database.execute(example)
+    assert sum(len(kind.examples) for kind in kinds) > 100
+
+
+def test_every_check_of_aws_reads_kinds_that_are_collected() -> None:
+    known = {kind.name for kind in Aws.kinds} | {STATEMENTS.kind.name}
+    for check in checks():
+        if check["id"].startswith("aws-"):
+            named = {check["kind"]} if "kind" in check else set(check["reads"])
+            assert {name for name in named if name.startswith("aws_")} <= known, check["id"]
