@@ -12,7 +12,7 @@ import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -39,6 +39,7 @@ _MAX_SECONDS = 100 * 366 * 86400  # a century: no cadence or retention is longer
 
 # The parser's time grows with the square of a dotted key's parts, and nothing of ours has three.
 _LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""")
+_CLOCK = re.compile(r"[0-9]:[0-9]")  # stands in every time, and in few files
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw])\Z")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -188,8 +189,20 @@ def _loads(text: str) -> Mapping[str, Json]:
     try:
         parsed: Mapping[str, Json] = rtoml.loads(text)
     except ValueError:
-        parsed = tomllib.loads(text)
-    return parsed
+        return tomllib.loads(text)
+    # Its own type of offsets can be neither copied nor sent to another process.
+    return _with_plain_offsets(parsed) if _CLOCK.search(text) else parsed
+
+
+def _with_plain_offsets(value: Json) -> Json:
+    match value:
+        case dict():
+            return {key: _with_plain_offsets(inner) for key, inner in value.items()}
+        case list():
+            return [_with_plain_offsets(inner) for inner in value]
+        case datetime() if (offset := value.utcoffset()) is not None:
+            return value.replace(tzinfo=timezone(offset))
+    return value
 
 
 def _parse_error(shown: str, text: str, message: str) -> str:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import copy
 import json
 import os
-from datetime import date
+import pickle
+import tomllib
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -101,6 +104,31 @@ def test_what_is_no_toml_is_one_line_with_file_and_line(text: str, message: str)
         parse(text.encode(), Path("x.toml"))
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+@given(
+    st.recursive(
+        st.datetimes(timezones=st.timezones() | st.none()).filter(lambda each: each.year > 1900)
+        | st.integers(),
+        lambda inner: st.lists(inner, max_size=3),
+        max_leaves=6,
+    )
+)
+@example(datetime(2026, 11, 24, 2, tzinfo=UTC))
+def test_moments_are_pythons_own_wherever_they_stand(value: object) -> None:
+    def written(each: object) -> str:
+        if isinstance(each, list):
+            return f"[{', '.join(map(written, each))}]"
+        return each.isoformat(timespec="microseconds") if isinstance(each, datetime) else str(each)
+
+    text = f"a = {written(value)}\n[[b]]\nc = {{ d = {written(value)} }}\n"
+    try:
+        expected = tomllib.loads(text)
+    except ValueError:
+        return  # an offset with seconds, an integer that is too large
+    data = parse(text.encode(), Path("a.toml")).data
+    assert repr(data) == repr(expected)
+    assert pickle.loads(pickle.dumps(data)) == copy.deepcopy(data) == expected
 
 
 def test_file_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
