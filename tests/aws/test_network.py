@@ -43,7 +43,8 @@ TOLD_APART = """
 """.split()
 FOUND = """
     aws-ec2-instance-administration-not-exposed aws-ec2-instance-databases-not-exposed
-    aws-ec2-peering-routes-are-narrow aws-ec2-address-in-use aws-ec2-volume-encrypted
+    aws-ec2-vpc-inner-and-outer-subnets aws-ec2-peering-routes-are-narrow aws-ec2-address-in-use
+    aws-ec2-volume-encrypted
     aws-ec2-default-security-group-closed aws-ec2-network-acl-ssh-not-public aws-kms-key-rotated
     aws-elb-encrypted-listeners aws-elb-access-logs aws-apigateway-stage-no-secrets
     aws-apigateway-stage-access-logs aws-apigatewayv2-cors-not-everywhere aws-apigatewayv2-route-authorised

@@ -138,6 +138,7 @@ def _bad_network(ec2: Any) -> None:
         DestinationCidrBlock="10.21.0.0/16",
         VpcPeeringConnectionId=peering["VpcPeeringConnectionId"],
     )
+    ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
     ec2.create_launch_template(
         LaunchTemplateName=f"bad-{vpc}",
         LaunchTemplateData={
