@@ -6,13 +6,13 @@ The same count goes into a statement and is made again when it is verified.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from orjson import loads  # as `collector.canonical` has it, without a call in between
 
 from collector.bundle import layout
-from collector.lines import Readable, Sealed, scan
+from collector.lines import Readable, Sealed, line_batches, scan
 from collector.model import Json, VerifyError
 
 __all__ = ["Tally"]
@@ -37,6 +37,18 @@ class Tally:
 
     def read(self, source: Readable, name: str) -> Sealed:
         """Hash and count one file. Raises VerifyError for lines that are not as the format says."""
+        sealed = scan(source, Path(name), look=self._looker(name))
+        self._check_words(name)
+        return sealed
+
+    def count(self, source: Readable, name: str) -> None:
+        """Count one file. Raises VerifyError for lines that are not as the format says."""
+        look = self._looker(name)
+        for lines in line_batches(source, name):
+            look(lines)
+        self._check_words(name)
+
+    def _looker(self, name: str) -> Callable[[list[bytes]], None]:
         take = self._take_evidence if name.startswith((layout.SEGMENTS, layout.DERIVED)) else _take_any
 
         def look(lines: list[bytes]) -> None:
@@ -45,10 +57,11 @@ class Tally:
             except (ValueError, TypeError, KeyError, AttributeError):
                 raise VerifyError(f"{name}: a line that is not of this format") from None
 
-        sealed = scan(source, Path(name), look=look)
+        return look
+
+    def _check_words(self, name: str) -> None:
         if not all(isinstance(word, str) for word in self._words()):
             raise VerifyError(f"{name}: a line that is not of this format: a kind or reason that is no text")
-        return sealed
 
     def _words(self) -> Iterator[Json]:
         yield from self._records

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 from collector.bundle import layout
 from collector.bundle.archive import Archive
+from collector.bundle.counting import Counting
 from collector.bundle.dated import Dated, Dating, beside, check_dates
 from collector.bundle.identity import PublicKey
 from collector.bundle.sign import parse_envelope, signed_by
 from collector.bundle.statement import Subject, parse, tree
-from collector.bundle.tally import Tally
 from collector.bundle.trust import Trust, TrustedKey
 from collector.canonical import loads, sha256_hex
+from collector.lines import Sealed, scan
 from collector.model import Json, VerifyError
 
 if TYPE_CHECKING:
@@ -83,8 +84,9 @@ def verify(
         dating = check_dates(archive, envelope, predicate, trust, later)
         signers, notes = check_signers(envelope, predicate, trust, dating, expected_signers or trust.signers)
         check_stamped(dating, trust)
-        _check_subjects(archive, subjects)
-        lines = _check_lines(archive, predicate)
+        with Counting(archive) as counting:
+            _check_subjects(archive, subjects)
+            lines = _check_lines(archive, subjects, predicate, counting)
         _check_documents(archive, predicate)
     return Verified(
         path=path,
@@ -212,23 +214,31 @@ def _check_subjects(archive: Archive, subjects: Sequence[Subject]) -> None:
             )
 
 
-def _check_lines(archive: Archive, predicate: Mapping[str, Json]) -> int:
-    tally = Tally()
+def _check_lines(
+    archive: Archive, subjects: Sequence[Subject], predicate: Mapping[str, Json], counting: Counting
+) -> int:
     names = [member.name for member in archive.members if layout.holds_lines(member.name)]
-    sealed = [(name, tally.read(archive.window(name), name)) for name in names]
+    sealed = [(name, scan(archive.window(name), Path(name))) for name in names]
+    counted = counting.result()
+    if any(counted.digests.get(each.name, each.sha256) != each.sha256 for each in subjects):
+        raise VerifyError(f"{archive.path.name}: changed while it was verified")
     if tree(sealed) != predicate["tree"]:
         raise VerifyError("statement: its tree is not that of the lines")
+    _check_names(sealed, predicate)
+    for key, found in (("counts", counted.counts), ("gaps", counted.gaps)):
+        if predicate[key] != found:
+            raise VerifyError(f"statement: its {key} are not those of the lines")
+    return sum(file.lines for _, file in sealed)
+
+
+def _check_names(sealed: Sequence[tuple[str, Sealed]], predicate: Mapping[str, Json]) -> None:
     for name, file in sealed:
         if "/" in name and name.split("/")[1] != f"{file.sha256}.jsonl.gz":
             raise VerifyError(f"{name}: not named by the SHA-256 of what it holds")
-    for key, found in (("counts", tally.counts), ("gaps", tally.gaps)):
-        if predicate[key] != found:
-            raise VerifyError(f"statement: its {key} are not those of the lines")
     for key, folder in (("tasks", layout.SEGMENTS), ("derived", layout.DERIVED)):
-        said = [each["segment"] for each in predicate[key] if each["segment"] is not None]
-        if [f"{folder}{name}.jsonl.gz" for name in said] != [n for n in names if n.startswith(folder)]:
+        said = [f"{folder}{each['segment']}.jsonl.gz" for each in predicate[key] if each["segment"]]
+        if said != [name for name, _ in sealed if name.startswith(folder)]:
             raise VerifyError(f"statement: its {key} name other files than lie in {folder}")
-    return sum(file.lines for _, file in sealed)
 
 
 def _check_documents(archive: Archive, predicate: Mapping[str, Json]) -> None:

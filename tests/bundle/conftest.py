@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import stat
+import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -204,6 +205,13 @@ class Forger:
         for piece in directory(placed):
             data += piece
         return self.file(bytes(data))
+
+    def gzip(self, data: bytes) -> bytes:
+        """A gzip stream with the header of this format, as another compressor makes it."""
+        packer = zlib.compressobj(wbits=-15)
+        body = packer.compress(data) + packer.flush()
+        trailer = struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF)
+        return bytes.fromhex("1f8b08000000000000ff") + body + trailer
 
     def file(self, data: bytes) -> Path:
         """A file of these bytes."""
