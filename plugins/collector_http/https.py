@@ -34,9 +34,7 @@ class HttpsSink:
         Option("url", "string", "the address that keys are put below", required=True),
         Option("content_digest", "boolean", "whether to send the SHA-256 along, RFC 9530", default=True),
         *ACCESS,
-        Option(
-            "keep", "duration", "how long the server's rules keep bundles; the collector deletes none"
-        ),
+        Option("keep", "duration", "how long the server's rules keep bundles; the collector deletes none"),
     )
     confirms: ClassVar[bool] = False
     replaces: ClassVar[bool] = False

@@ -71,9 +71,7 @@ class OciSink:
         Option("ca", "path", "certificates of the authorities to trust, PEM, in place of the system's"),
         Option("chunk", "integer", "bytes that are sent in one request", default=64 << 20),
         Option("timeout", "duration", "what one answer of the registry may take", default="60s"),
-        Option(
-            "keep", "duration", "how long the registry keeps bundles; the collector deletes none"
-        ),
+        Option("keep", "duration", "how long the registry keeps bundles; the collector deletes none"),
     )
     confirms: ClassVar[bool] = True  # a blob is stored under the digest that the registry computed
     replaces: ClassVar[bool] = False
