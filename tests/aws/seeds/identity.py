@@ -1,8 +1,8 @@
 """Identities, trails, alarms and detection services: a good and a bad account.
 
-Settings of a whole account (password policy, contacts) are those of whichever was seeded last; everything
-else carries `good` or `bad` in its name, so that both states can stand in one account. What moto does not
-know is not made here; its quirks stand where they matter.
+Settings of a whole account or region (password policy, contacts, AWS Config's recorder) are those of what
+was seeded last; everything else carries `good` or `bad`, and the region, in its name, so that both states
+can stand in one account. What moto does not know is not made here; its quirks stand where they matter.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ PROVIDER = '<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entit
 
 def seed_good(session: Any, region: str) -> None:
     """An account that is looked after, as far as moto can show it."""
-    _people(session, good=True)
-    _account(session, good=True)
+    _people(session, f"good-{region}", good=True)
+    _account(session, region, good=True)
     _contacts(session)
     group = _trail(session, region, good=True)
     _alarm(session, region, group, TRAIL_CHANGES)
@@ -34,8 +34,8 @@ def seed_good(session: Any, region: str) -> None:
 
 def seed_bad(session: Any, region: str) -> None:
     """An account that nobody looks after. What is off in a new account stays off."""
-    _people(session, good=False)
-    _account(session, good=False)
+    _people(session, f"bad-{region}", good=False)
+    _account(session, region, good=False)
     group = _trail(session, region, good=False)
     _alarm(session, region, group, TRAIL_CHANGES[:1])
     _config(session, region, good=False)
@@ -46,36 +46,40 @@ def _trust(service: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def _people(session: Any, *, good: bool) -> None:
-    iam, name = session.client("iam"), "good" if good else "bad"
+def _number(session: Any) -> str:
+    return str(session.client("sts").get_caller_identity()["Account"])
+
+
+def _people(session: Any, name: str, *, good: bool) -> None:
+    iam = session.client("iam")
     iam.create_group(GroupName=f"{name}-readers")
     iam.attach_group_policy(GroupName=f"{name}-readers", PolicyArn=READ_ONLY)
     iam.create_user(UserName=f"{name}-ana")
     iam.create_login_profile(UserName=f"{name}-ana", Password="Long-enough-4-this!")
     if good:
-        iam.add_user_to_group(GroupName="good-readers", UserName="good-ana")
-        device = iam.create_virtual_mfa_device(VirtualMFADeviceName="good-ana")["VirtualMFADevice"]
+        iam.add_user_to_group(GroupName=f"{name}-readers", UserName=f"{name}-ana")
+        device = iam.create_virtual_mfa_device(VirtualMFADeviceName=f"{name}-ana")["VirtualMFADevice"]
         iam.enable_mfa_device(
-            UserName="good-ana",
+            UserName=f"{name}-ana",
             SerialNumber=device["SerialNumber"],
             AuthenticationCode1="123456",
             AuthenticationCode2="654321",
         )
-        iam.create_role(RoleName="good-support", AssumeRolePolicyDocument=_trust("ec2.amazonaws.com"))
-        iam.attach_role_policy(RoleName="good-support", PolicyArn=SUPPORT)
+        iam.create_role(RoleName=f"{name}-support", AssumeRolePolicyDocument=_trust("ec2.amazonaws.com"))
+        iam.attach_role_policy(RoleName=f"{name}-support", PolicyArn=SUPPORT)
         return
-    iam.attach_user_policy(UserName="bad-ana", PolicyArn=ADMINISTRATOR)
+    iam.attach_user_policy(UserName=f"{name}-ana", PolicyArn=ADMINISTRATOR)
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
-    iam.put_user_policy(UserName="bad-ana", PolicyName="everything", PolicyDocument=document)
-    iam.create_access_key(UserName="bad-ana")
-    iam.create_access_key(UserName="bad-ana")
-    iam.create_policy(PolicyName="bad-unused", PolicyDocument=document)
-    iam.create_role(RoleName="bad-deploy", AssumeRolePolicyDocument=_trust("ec2.amazonaws.com"))
-    iam.attach_role_policy(RoleName="bad-deploy", PolicyArn=ADMINISTRATOR)
+    iam.put_user_policy(UserName=f"{name}-ana", PolicyName="everything", PolicyDocument=document)
+    iam.create_access_key(UserName=f"{name}-ana")
+    iam.create_access_key(UserName=f"{name}-ana")
+    iam.create_policy(PolicyName=f"{name}-unused", PolicyDocument=document)
+    iam.create_role(RoleName=f"{name}-deploy", AssumeRolePolicyDocument=_trust("ec2.amazonaws.com"))
+    iam.attach_role_policy(RoleName=f"{name}-deploy", PolicyArn=ADMINISTRATOR)
 
 
-def _account(session: Any, *, good: bool) -> None:
+def _account(session: Any, region: str, *, good: bool) -> None:
     iam = session.client("iam")
     if not good:
         iam.update_account_password_policy(MinimumPasswordLength=6)
@@ -90,9 +94,9 @@ def _account(session: Any, *, good: bool) -> None:
         MaxPasswordAge=90,
         PasswordReusePrevention=24,
     )
-    iam.create_saml_provider(Name="good", SAMLMetadataDocument=PROVIDER.ljust(1100))
+    iam.create_saml_provider(Name=f"good-{region}", SAMLMetadataDocument=PROVIDER.ljust(1100))
     iam.create_open_id_connect_provider(
-        Url="https://idp.example", ClientIDList=["sts.amazonaws.com"], ThumbprintList=["a" * 40]
+        Url=f"https://{region}.idp.example", ClientIDList=["sts.amazonaws.com"], ThumbprintList=["a" * 40]
     )
 
 
@@ -110,7 +114,8 @@ def _contacts(session: Any) -> None:
 
 def _trail(session: Any, region: str, *, good: bool) -> str:
     """A trail with its bucket and log group. Returns the group's name."""
-    name = f"{'good' if good else 'bad'}-trail-{region}"
+    account = _number(session)
+    name = f"{'good' if good else 'bad'}-trail-{account}-{region}"
     s3 = session.client("s3", region_name="us-east-1")
     s3.create_bucket(Bucket=name)
     logs = session.client("logs", region_name=region)
@@ -132,7 +137,7 @@ def _trail(session: Any, region: str, *, good: bool) -> str:
         IncludeGlobalServiceEvents=True,
         EnableLogFileValidation=True,
         CloudWatchLogsLogGroupArn=group,
-        CloudWatchLogsRoleArn="arn:aws:iam::123456789012:role/good-support",
+        CloudWatchLogsRoleArn=f"arn:aws:iam::{account}:role/good-{region}-support",
         KmsKeyId=key,
     )
     trails.put_event_selectors(
@@ -156,7 +161,7 @@ def _alarm(session: Any, region: str, group: str, events: tuple[str, ...]) -> No
     sns = session.client("sns", region_name=region)
     topic = sns.create_topic(Name=group)["TopicArn"]
     # moto confirms a subscription to a queue at once.
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:{region}:123456789012:{group}")
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"{topic}-queue".replace(":sns:", ":sqs:"))
     pattern = "{ " + " || ".join(f"($.eventName = {event})" for event in events) + " }"
     session.client("logs", region_name=region).put_metric_filter(
         logGroupName=group,
@@ -182,8 +187,9 @@ def _config(session: Any, region: str, *, good: bool) -> None:
     config = session.client("config", region_name=region)
     everything = {"allSupported": True, "includeGlobalResourceTypes": True}
     some = {"allSupported": False, "resourceTypes": ["AWS::EC2::VPC"]}
-    role = "arn:aws:iam::123456789012:role/" + (
-        "aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig" if good else "bad-deploy"
+    account = _number(session)
+    role = f"arn:aws:iam::{account}:role/" + (
+        "aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig" if good else f"bad-{region}-deploy"
     )
     config.put_configuration_recorder(
         ConfigurationRecorder={
@@ -194,7 +200,9 @@ def _config(session: Any, region: str, *, good: bool) -> None:
     )
     if not good:
         return  # there, and never started
-    config.put_delivery_channel(DeliveryChannel={"name": "default", "s3BucketName": f"good-trail-{region}"})
+    config.put_delivery_channel(
+        DeliveryChannel={"name": "default", "s3BucketName": f"good-trail-{account}-{region}"}
+    )
     config.start_configuration_recorder(ConfigurationRecorderName="default")
     rule = {"Owner": "AWS", "SourceIdentifier": "S3_BUCKET_VERSIONING_ENABLED"}
     config.put_config_rule(ConfigRule={"ConfigRuleName": "good-versioning", "Source": rule})
@@ -208,7 +216,7 @@ def _detection(session: Any, region: str) -> None:
     session.client("securityhub", region_name=region).enable_security_hub()
     # moto wants the account's number said; without, it answers 500.
     session.client("inspector2", region_name=region).enable(
-        accountIds=["123456789012"], resourceTypes=["EC2", "ECR", "LAMBDA", "LAMBDA_CODE"]
+        accountIds=[_number(session)], resourceTypes=["EC2", "ECR", "LAMBDA", "LAMBDA_CODE"]
     )
     session.client("macie2", region_name=region).enable_macie()
 
