@@ -87,9 +87,9 @@ def bundle(moto: Any, session: Callable[..., Any], tmp_path_factory: pytest.Temp
         "COLLECTOR_CONFIG_DIR": str(folder / "config"),
         "COLLECTOR_STATE": str(folder / "state"),
     }
-    init = [COLLECTOR, "init", "--quiet"]
+    init = [str(COLLECTOR), "init", "--quiet"]
     subprocess.run(init, cwd=folder, env=environment, capture_output=True, timeout=60, check=True)
-    run = [COLLECTOR, "run", "--output", "json"]
+    run = [str(COLLECTOR), "run", "--output", "json"]
     done = subprocess.run(run, cwd=folder, env=environment, capture_output=True, timeout=300)
     assert done.returncode == 3, done.stderr.decode()[-2000:]  # moto leaves gaps
     return Path(json.loads(done.stdout)["bundle"])
