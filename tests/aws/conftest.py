@@ -67,8 +67,8 @@ class Moto:
         return f"http://127.0.0.1:{self.port}"
 
     def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(10)
+        self._process.kill()  # it keeps nothing
+        self._process.wait()
         self._log.close()
 
 
@@ -218,3 +218,8 @@ def _session() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def regions() -> tuple[str, ...]:
     return REGIONS
+
+
+@pytest.fixture(name="seeded", scope="session")
+def _seeded() -> Callable[[str], None]:
+    return seeded

@@ -24,9 +24,8 @@ def seed_good(session: Any, region: str) -> None:
     bound = {"StringEquals": {"aws:SourceAccount": account}}
     service = {"Principal": {"Service": "events.amazonaws.com"}, "Condition": bound}
     _resources(session, region, account, "kept", own, [service])
-    _function(
-        session, region, account, "kept", {"Principal": "events.amazonaws.com", "SourceAccount": account}
-    )
+    caller = {"Principal": "events.amazonaws.com", "SourceAccount": account}
+    _function(session, region, "kept", caller)
     _identities(
         session,
         account,
