@@ -72,7 +72,7 @@ def _judge(
     evidence = read(Path(request["folder"]))
     tables.create(connection, {name: kind for name, kind in evidence.kinds.items() if name not in kinds})
     planned = [bound for bound in checks if set(bound.check.kinds) <= evidence.kinds.keys()]
-    left_out = [bound.check.id for bound in checks if bound not in planned]
+    left_out = [bound.check.id for bound in checks if not set(bound.check.kinds) <= evidence.kinds.keys()]
     order = Order(
         as_of=moment(request["as_of"], "as_of"),
         scratch=Path(request["scratch"]),

@@ -138,6 +138,7 @@ def _fill(
         if wrong := [column for column, _, fits in shape.columns if not fits(data.get(column))]:
             raise ValueError(f"{name}.{wrong[0]}: the example's value does not fit the column's type")
         lines.append(shape.row(record, loaded))
+    loaded.counts[name] = len(lines)
     if lines:
         file = scratch / "rows.jsonl"
         file.write_bytes(b"\n".join(lines) + b"\n")

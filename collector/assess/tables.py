@@ -45,12 +45,14 @@ def quoted(name: str) -> str:
 def create(connection: DuckDBPyConnection, kinds: Mapping[str, Mapping[str, Json]]) -> None:
     """Make an empty table for each kind, in schema `t`, where no unqualified name finds it."""
     connection.execute("CREATE SCHEMA IF NOT EXISTS t")
+    connection.begin()  # one for all: each commit is written through to the disk
     for name, kind in kinds.items():
         columns = [(column["name"], column["type"]) for column in kind["columns"]]
         for _, type_ in columns:
             check_type(type_)
         listed = ", ".join(f"{quoted(column)} {type_}" for column, type_ in [*IMPLICIT.items(), *columns])
         connection.execute(f"CREATE TABLE t.{quoted(name)} ({listed})")
+    connection.commit()
 
 
 def load(
@@ -83,7 +85,7 @@ def load(
         for path in segments:
             for kind, row in _rows(path, shapes, loaded):
                 inserter.add(kind, row)
-    for kind in sorted(shapes.keys() & loaded.counts.keys()):
+    for kind in sorted(name for name in shapes if loaded.counts.get(name, 0) > 1):
         _duplicates(connection, kind, loaded)
     return loaded
 

@@ -1,4 +1,4 @@
-"""AWS: `collector run` and Prowler in turn, on the same accounts in a double of AWS (moto), on the same cores.
+"""AWS: `collector run` and Prowler in turn, on the same accounts in a double of AWS (moto) on equal cores.
 
     python -m tests.bench.bench_aws [--sizes 70,2000,20000] [--delays 0,50] [--limit 480] [--keep FOLDER]
 
@@ -52,7 +52,7 @@ class Cost:
 
 def environment(url: str, folder: Path) -> dict[str, str]:
     """Credentials that lead nowhere but to `url`, for both tools."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
     return {
         **kept,
         "AWS_ACCESS_KEY_ID": "test",
@@ -64,7 +64,7 @@ def environment(url: str, folder: Path) -> dict[str, str]:
         "AWS_ENDPOINT_URL": url,
         "COLLECTOR_CONFIG_DIR": str(folder / "config"),
         "COLLECTOR_STATE": str(folder / "state"),
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(NAMES), os.environ.get("PYTHONPATH", "")])),
+        "PYTHONPATH": str(NAMES),
     }
 
 
