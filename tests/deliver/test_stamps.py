@@ -59,7 +59,7 @@ class Site:
         for name in ("README.txt", "verify.sh"):
             (folder / name).unlink(missing_ok=True)
         before = None if self.number == 1 else "ab" * 32
-        link = Link(WHEN, self.number, before)
+        link = Link(WHEN, self.number, before, "the first of all" if before is None else "")
         facts |= {"series": link.facts("acme", 86400), "window": {"from": WHEN, "to": WHEN}}
         sealed = seal(folder, facts, self.signer, self.folder / "new.zip", authorities=self.authorities)
         where = key("acme", link, sealed.digest)
@@ -85,15 +85,17 @@ def site(tmp_path: Path, stamper: Stampers) -> Site:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[str, Any]]:
     """The small finished run of tests/bundle/conftest.py."""
     import importlib.util
+    import sys
 
     path = Path(__file__).parents[1] / "bundle" / "conftest.py"
     spec = importlib.util.spec_from_file_location("small_run", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # its dataclasses look themselves up there
     spec.loader.exec_module(module)
     return tmp_path / "run", module.finished_run(tmp_path / "run")
 
