@@ -36,6 +36,14 @@ _ACCOUNT_KEYS = frozenset(
     """aws:principalaccount aws:principalarn aws:sourceaccount aws:sourcearn aws:sourceowner
     kms:calleraccount""".split()
 )
+_LOAD_BALANCERS = frozenset(
+    """009996457667 027434742980 033677994240 037604701340 048591011584 054676820928 076674570225
+    098369216593 114774131450 127311923021 156460612806 190560391635 383597477331 507241528517
+    582318560864 589379963580 600734575887 635631232127 638102146993 652711504416 718504428378
+    754344448648 783225319266 797873946194 897822967062 985666609251""".split()
+)
+"""Accounts from which AWS writes access logs of load balancers, one a region, as its guide lists them."""
+
 _CONTEXT = "kms:encryptioncontext:aws:"  # a service puts the ARN for which it asks there
 _EQUAL_OPERATORS = frozenset("stringequals stringequalsignorecase stringlike arnequals arnlike".split())
 _NARROW_OPERATORS = _EQUAL_OPERATORS | {"ipaddress", "bool"}
@@ -125,8 +133,13 @@ def evadable(listed: Sequence[Condition]) -> bool:
     )
 
 
-def others(principals: Sequence[str], narrow: Sequence[Condition], owner: str) -> list[str]:
-    """Accounts that are let in beside the owner: those named, or, where anyone is, those of conditions."""
+def others(
+    principals: Sequence[str], narrow: Sequence[Condition], owner: str, actions: Sequence[str]
+) -> list[str]:
+    """Accounts that are let in beside the owner: those named, or, where anyone is, those of conditions.
+
+    AWS's own accounts that write logs of load balancers are left out where they may put objects only.
+    """
     if any(each.key in _ORGANISATION_KEYS for each in narrow):
         return []
     bound = {found for each in narrow if each.key in _ACCOUNT_KEYS for found in map(account, each.values)}
@@ -135,7 +148,8 @@ def others(principals: Sequence[str], narrow: Sequence[Condition], owner: str) -
         named |= bound
     elif bound - {""}:
         named &= bound
-    return sorted(named - {"", owner})
+    logs = {action.lower() for action in actions} == {"s3:putobject"}
+    return sorted(named - {"", owner} - (_LOAD_BALANCERS if logs else set()))
 
 
 def account(principal: str) -> str:

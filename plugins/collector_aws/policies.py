@@ -101,7 +101,9 @@ def _statement(number: int, told: Mapping[str, Json], owner: str) -> Statement:
         everything=any(map(rights.everything, reach)),
         condition_keys=tuple(sorted({each.key for each in held})),
         public=allow and ((anyone and not narrow) or open_to_strangers(named["Federated"], held)),
-        other_accounts=tuple(others(named["AWS"], narrow, owner)) if allow else (),
+        other_accounts=tuple(others(named["AWS"], narrow, owner, () if not_action else actions))
+        if allow
+        else (),
         bound=binds_source(held),
         external_id=any(each.external_id for each in held),
         admin=allow and _all_actions(actions, not_action) and any(map(rights.everything, reach)),

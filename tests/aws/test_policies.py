@@ -159,6 +159,9 @@ def test_these_do_not(told: dict[str, Any]) -> None:
         ({"Principal": {"AWS": OTHER}, "Effect": "Deny"}, ()),
         ({"Principal": {"Service": "sns.amazonaws.com"}}, ()),
         ({"Principal": {"AWS": "AIDAEXAMPLE"}}, ()),
+        ({"Principal": {"AWS": "127311923021"}, "Action": "s3:PutObject"}, ()),
+        ({"Principal": {"AWS": "127311923021"}, "Action": "s3:GetObject"}, ("127311923021",)),
+        ({"Principal": {"AWS": "127311923021"}, "Action": "s3:Put*"}, ("127311923021",)),
     ],
 )
 def test_accounts_beside_the_owner_are_named(told: dict[str, Any], accounts: tuple[str, ...]) -> None:
@@ -293,6 +296,12 @@ def test_plain_requests_are_denied_to_everybody_or_not_at_all(told: dict[str, An
 def test_denials_that_miss_whom_they_mean(condition: dict[str, Any], misses: bool) -> None:
     assert one(Effect="Deny", Condition=condition).evadable is misses
     assert not one(Condition=condition).evadable
+
+
+def test_the_accounts_of_load_balancers_are_let_in_for_nothing_but_logs() -> None:
+    told = {"Effect": "Allow", "NotAction": "s3:PutObject", "Principal": {"AWS": "127311923021"}}
+    (found,) = statements({"Statement": told}, OWNER)
+    assert found.other_accounts == ("127311923021",)
 
 
 def held(kind: str, **data: Any) -> list[dict[str, Any]]:
