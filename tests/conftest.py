@@ -182,3 +182,17 @@ def stamper(tmp_path: Path) -> Iterator[Callable[..., Stamper]]:
     yield make
     for each in made:
         each.stop()
+
+
+@pytest.fixture(scope="session")
+def lasting_stamper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Stamper]]:
+    """As `stamper`, for what is made once and stamped by the same authorities all along."""
+    made: list[Stamper] = []
+
+    def make(name: str = "tsa", **more: bool) -> Stamper:
+        made.append(Stamper(tmp_path_factory.mktemp("authorities") / name, **more))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()

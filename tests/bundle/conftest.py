@@ -8,6 +8,8 @@ import stat
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from securesystemslib.signer import CryptoSigner, Signer
 
 from collector.bundle.archive import Archive
+from collector.bundle.authority import TimeAuthority
 from collector.bundle.headers import Member, directory, local_header
 from collector.bundle.seal import SealedBundle, seal
 from collector.bundle.sign import sign
@@ -176,6 +179,38 @@ def sealed(
 def trust(keys: Path) -> Trust:
     """Trust in `ed.pem` alone."""
     return trust_of_key(keys / "ed.pub.pem")
+
+
+@dataclass(frozen=True)
+class Dated:
+    """A bundle that `ed.pem` signed and `ec.pem` witnessed, stamped by the authority `tsa`.
+
+    Attributes:
+        path: the bundle.
+        tsa: its authority.
+        foreign: another authority, which nobody trusts.
+    """
+
+    path: Path
+    tsa: Any
+    foreign: Any
+
+
+@pytest.fixture(scope="session")
+def dated(
+    tmp_path_factory: pytest.TempPathFactory,
+    signer: Callable[[str], Signer],
+    lasting_stamper: Callable[..., Any],
+) -> Dated:
+    """Made once; do not change it in place."""
+    folder = tmp_path_factory.mktemp("dated")
+    facts = finished_run(folder / "run")
+    facts["window"] = {"from": "2020-01-01T00:00:00Z", "to": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+    tsa = lasting_stamper()
+    asked = [TimeAuthority("tsa", tsa.url, tsa.certificates)]
+    out = folder / "bundle.zip"
+    seal(folder / "run", facts, signer("ed"), out, witness=signer("ec"), authorities=asked)
+    return Dated(out, tsa, lasting_stamper("foreign"))
 
 
 Members = list[tuple[str, bytes]]
