@@ -185,9 +185,14 @@ def _ctes(tree: Tree) -> Set[str]:
 def _lambda_parameters(tree: Tree) -> set[str]:
     found: set[str] = set()
     for node in _walk(tree):
-        if node.get("class") == "LAMBDA":
+        if node.get("class") == "LAMBDA" and not _is_json_arrow(node):
             found |= _column_names(node.get("lhs"))
     return found
+
+
+def _is_json_arrow(node: Tree) -> bool:
+    """Whether a lambda of the parser's is `column -> '$.path'`, which only looks like one."""
+    return bool(node.get("class") == "LAMBDA" and node.get("syntax_type") != "LAMBDA_KEYWORD")
 
 
 def _column_names(tree: Tree) -> set[str]:
@@ -204,4 +209,6 @@ def _looked_into(tree: Tree) -> set[str]:
                     found |= {str(part).lower() for part in node_below["column_names"]}
         elif node.get("class") == "CAST":
             found |= _column_names(node.get("child"))
+        elif _is_json_arrow(node):
+            found |= _column_names(node.get("lhs"))
     return found

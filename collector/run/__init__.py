@@ -37,7 +37,7 @@ from collector.model import ConfigError
 from collector.plugins import Plugins
 from collector.run import delivery
 from collector.run import folder as layout
-from collector.run.facts import facts, total_gaps
+from collector.run.facts import facts, total_gaps, undiscovered_gaps
 from collector.run.result import RunResult, Threshold, exit_reasons, threshold
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def run(
         sealed, place = steps.seal(gathered, summary, signers, authorities, scratch / "bundle.zip")
         report(Progress("deliver"))
         sent = delivery.deliver(config, plugins, sealed, place, timestamp(as_of), late=not stop.is_set())
-    gaps = total_gaps(gathered.collected)
+    gaps = total_gaps(gathered.collected) + undiscovered_gaps(plan, plugins)
     reasons = exit_reasons(summary, gaps, in_force, fail_on, undelivered=bool(sent.problems))
     failed = [f"check {id_}: {why}" for id_, why in summary.failed.items()]
     return RunResult(

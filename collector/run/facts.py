@@ -8,14 +8,15 @@ from typing import Any
 
 from collector import __version__
 from collector.assess import Summary
+from collector.canonical import dumps
 from collector.collect.executor import Collected
 from collector.collect.plan import Plan, timestamp
 from collector.collect.scribe import GapKey
-from collector.model import Json
+from collector.model import Json, Outcome
 from collector.plugins import Plugins
 from collector.run.folder import DerivedSegment
 
-__all__ = ["Gaps", "facts", "total_gaps"]
+__all__ = ["Gaps", "facts", "total_gaps", "undiscovered_gaps"]
 
 Gaps = Mapping[GapKey, int]
 
@@ -26,6 +27,15 @@ def total_gaps(collected: Collected) -> Counter[GapKey]:
     for written in collected.written:
         total.update(written.gaps)
     return total
+
+
+def undiscovered_gaps(plan: Plan, plugins: Plugins) -> Counter[GapKey]:
+    """The populations that a failed discovery left unknown: one gap for each kind of its source."""
+    return Counter(
+        (kind.name, "", dumps(dict(scope)).decode(), Outcome.FAILED.value)
+        for source, scope in plan.undiscovered
+        for kind in plugins.sources[source].kinds
+    )
 
 
 def facts(

@@ -59,6 +59,7 @@ class _Collecting:
         self._ask = ask
         self._identity = identity
         self._words = words(task)
+        self._missing: list[tuple[str, str]] = []  # calls that did not tell of all that was asked about
         self._children: dict[str, list[Node]] = defaultdict(list)
         for node in nodes:
             if node.parent:
@@ -122,6 +123,9 @@ class _Collecting:
     def _entries(self, node: Node, entries: list[_Entry]) -> Iterator[Item]:
         if node.detail is not None:
             entries = self._described(node, entries)
+            for call, why in self._missing:
+                yield Gap(node.kind.name, self._scope, Outcome.VANISHED, call, why)
+            self._missing.clear()
         self._told(node.calls, entries)
         for entry in entries:
             yield self._record(node, entry)
@@ -145,15 +149,29 @@ class _Collecting:
     def _described_together(
         self, op: str, params: Mapping[str, Json], take: str, batch: Batch, entries: list[_Entry]
     ) -> Iterator[_Entry]:
-        parts = list(_parts(entries, batch.size))
+        parts = self._parts(params, batch, entries)
         asked = [(op, self._batched(params, batch, part)) for part in parts]
         for part, (answer,) in zip(parts, self._ask.many(asked), strict=True):
             listed = {_text(paths.value(entry.item, batch.of)): entry for entry in part}
             calls = list(dict.fromkeys(call for entry in part for call in entry.calls))
-            for found in paths.items(answer.data, take) if answer.ok else ():
+            described = paths.items(answer.data, take) if answer.ok else []
+            if answer.ok and len(described) < len(part):
+                self._missing.append(
+                    (answer.call, f"{op} told of {len(described)} of {len(part)} asked about")
+                )
+            for found in described:
                 known = listed.get(_text(paths.value(found, batch.key))) if batch.key else None
                 item = {**known.item, **found} if known else found
                 yield _Entry(item, [*(known.calls if known else calls), answer.call])
+
+    def _parts(
+        self, params: Mapping[str, Json], batch: Batch, entries: Sequence[_Entry]
+    ) -> list[Sequence[_Entry]]:
+        """Entries about which one call can ask: those whose other parameters are the same."""
+        groups: dict[str, list[_Entry]] = {}
+        for entry in entries:
+            groups.setdefault(_text(paths.filled(params, entry.item, self._words)), []).append(entry)
+        return [part for group in groups.values() for part in _parts(group, batch.size)]
 
     def _batched(self, params: Mapping[str, Json], batch: Batch, part: Sequence[_Entry]) -> dict[str, Json]:
         first = part[0].item
@@ -166,7 +184,9 @@ class _Collecting:
         places: list[tuple[Call, Sequence[_Entry]]] = []
         for call in calls:
             chosen = [entry for entry in entries if _wanted(call, entry.item)]
-            parts = _parts(chosen, call.batch.size) if call.batch else ([entry] for entry in chosen)
+            parts: Sequence[Sequence[_Entry]] = [[entry] for entry in chosen]
+            if call.batch:
+                parts = self._parts(call.params, call.batch, chosen)
             for part in parts:
                 params = (
                     self._batched(call.params, call.batch, part)
@@ -246,7 +266,9 @@ def _put(entry: _Entry, call: Call, found: Json) -> None:
 
 
 def _parsed(column: str, text: str, entry: _Entry) -> Json:
-    """JSON that came as a string; what cannot be read is a gap."""
+    """JSON that came as a string, where "" is none; what cannot be read is a gap."""
+    if not text:
+        return None
     try:
         return json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):

@@ -45,11 +45,16 @@ def template(text: str, item: Json, words: Mapping[str, str]) -> str:
 
 
 def filled(params: Json, item: Json, words: Mapping[str, str]) -> Json:
-    """Parameters with `$path` replaced by what the item holds there, and `@word` by that word."""
+    """Parameters with `$path` replaced by what the item holds there, and `@word` by that word.
+
+    `$$` and `@@` at the start stand for a single sign.
+    """
     if isinstance(params, dict):
         return {name: filled(each, item, words) for name, each in params.items()}
     if isinstance(params, list):
         return [filled(each, item, words) for each in params]
+    if isinstance(params, str) and params.startswith(("$$", "@@")):
+        return params[1:]
     if isinstance(params, str) and params.startswith("$"):
         return value(item, params[1:])
     if isinstance(params, str) and params.startswith("@"):

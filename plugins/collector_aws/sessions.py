@@ -8,17 +8,25 @@ models are most of what a client costs: sixty of them take some 150 MB.
 from __future__ import annotations
 
 import threading
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from botocore.session import Session
 
-__all__ = ["Clients", "Login", "session"]
+__all__ = ["Clients", "Login", "home", "session"]
+
+_HOMES = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+"""Where what belongs to a whole account is asked for, by partition."""
 
 _SESSION_NAME = "evidence-collector"
 _POOL = 32  # connections to one service at the same time
+
+
+def home(arn: str) -> str:
+    """The region in which an ARN's partition keeps what belongs to whole accounts."""
+    return _HOMES.get(arn.split(":")[1] if ":" in arn else "aws", "us-east-1")
 
 
 class Login:
@@ -84,7 +92,9 @@ def _assumed(profile: str, role: str, external_id: str) -> Session:
 
     base = _plain(profile)
     extra = {"RoleSessionName": _SESSION_NAME} | ({"ExternalId": external_id} if external_id else {})
-    fetcher = AssumeRoleCredentialFetcher(base.create_client, base.get_credentials(), role, extra_args=extra)
+    region = base.get_config_variable("region") or home(role)
+    create = partial(base.create_client, region_name=region)
+    fetcher = AssumeRoleCredentialFetcher(create, base.get_credentials(), role, extra_args=extra)
     made = botocore.session.Session(profile=profile or None)
     made.register_component("data_loader", _loader())
     made._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # type: ignore[attr-defined]
@@ -131,4 +141,5 @@ def _client(made: Session, service: str, region: str, timeout: float) -> Any:
         retries={"total_max_attempts": 1},  # trying again, and slower, is the core's business
         user_agent_extra="evidence-collector",
     )
+    region = region or made.get_config_variable("region") or home("")
     return made.create_client(service, region_name=region, config=config)

@@ -10,7 +10,6 @@ from typing import ClassVar
 from collector.model import (
     Absent,
     Ask,
-    ConfigError,
     Due,
     Fault,
     Gap,
@@ -26,13 +25,10 @@ from collector.model import (
 from collector_aws import engine, paths, wire
 from collector_aws.catalogue import GATE, Node, catalogue
 from collector_aws.errors import ERRORS
-from collector_aws.sessions import Clients, Login
+from collector_aws.sessions import Clients, Login, home
 from collector_aws.trees import trees
 
 __all__ = ["Aws"]
-
-_HOMES = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
-"""Where what belongs to a whole account is asked for, by partition."""
 
 _REGIONS = "ec2:DescribeRegions"
 _ACCOUNTS = "organizations:ListAccounts"
@@ -80,9 +76,9 @@ class Aws:
         self._organization_role = settings.get("organization_role") or ""
         if stray := self._services - catalogue().keys():
             known = ", ".join(sorted(catalogue()))
-            raise ConfigError(f"services: no service {sorted(stray)[0]!r} is known; known are {known}")
+            raise ValueError(f"services: no service {sorted(stray)[0]!r} is known; known are {known}")
         if roles and len(profiles) > 1:
-            raise ConfigError("profiles: only one can be given where roles are assumed")
+            raise ValueError("profiles: only one can be given where roles are assumed")
         self._logins = [Login(profiles[0], role, external_id) for role in roles] or [
             Login(profile) for profile in profiles
         ]
@@ -133,7 +129,7 @@ class Aws:
     def send(self, target: Target, op: str, params: Mapping[str, Json], timeout: float) -> Reply:
         """One page, by a boto3 client; `@profile`, `@role` and `@region` say through which."""
         login = self._login(target, params, timeout)
-        region = params.get("@region") or target.scope.get("region") or self._home(target)
+        region = params.get("@region") or target.scope.get("region") or _home(target)
         reply = wire.send(self._clients, login, region, op, params, timeout)
         if op == GATE and isinstance(reply.data, dict):
             with _accounts_lock:
@@ -173,12 +169,6 @@ class Aws:
             due = [due for node in group.nodes for due in _due(node, group.roots[node.kind.name], words)]
             yield Task(target, task.kinds, tuple(due))
 
-    def _home(self, target: Target) -> str:
-        partition = target.principal.split(":")[1] if ":" in target.principal else ""
-        return (
-            _HOMES.get(partition, "") or self._regions[:1][0] if self._regions else _HOMES.get(partition, "")
-        )
-
     def _login(self, target: Target, params: Mapping[str, Json], timeout: float) -> Login:
         """The login that the parameters name, or the one that leads to the target's account."""
         account = target.scope.get("account", "")
@@ -195,7 +185,7 @@ class Aws:
     def _found(self, target: Target, account: str, timeout: float) -> Login:
         """A worker in another process finds out again which profile leads to an account."""
         for login in self._logins:
-            reply = wire.send(self._clients, login, self._home(target), GATE, {}, timeout)
+            reply = wire.send(self._clients, login, _home(target), GATE, {}, timeout)
             with _accounts_lock:
                 _accounts[str(reply.data["Account"])] = login
             if reply.data["Account"] == account:
@@ -203,6 +193,11 @@ class Aws:
         partition = target.principal.split(":")[1]
         role = f"arn:{partition}:iam::{account}:role/{self._organization_role}"
         return Login(self._logins[0].profile, role, self._external_id)
+
+
+def _home(target: Target) -> str:
+    """Where an account's own things are asked for; for discovery, where boto3 would."""
+    return home(target.principal) if target.principal else ""
 
 
 def _due(node: Node, root: Node, words: Mapping[str, str]) -> Iterator[Due]:

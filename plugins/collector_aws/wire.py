@@ -22,8 +22,6 @@ from collector_aws.sessions import Clients, Login
 
 __all__ = ["plain", "send"]
 
-_DEFAULT_REGION = "us-east-1"
-
 
 def send(
     clients: Clients, login: Login, region: str, op: str, params: Mapping[str, Json], timeout: float
@@ -46,7 +44,7 @@ def send(
     with _translated(absent):
         from botocore import xform_name
 
-        client = clients.get(login, service, region or _DEFAULT_REGION, timeout)
+        client = clients.get(login, service, region, timeout)
         answer = getattr(client, xform_name(action))(**asked)
     meta = answer.pop("ResponseMetadata", {})
     length = meta.get("HTTPHeaders", {}).get("content-length", "0")

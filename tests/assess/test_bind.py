@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from collector.assess import assess
+from collector.assess import assess, sql
 from collector.model import MappingError
 
 ROWS = {
@@ -20,6 +20,7 @@ ROWS = {
     "number <": "syntax error",
     "lower(mail) = 'x'": "holds a pseudonym",
     "mail LIKE '%x'": "holds a pseudonym",
+    "mail::JSON->'$.a' IS NULL": "holds a pseudonym",
     "row_number() OVER () = 1": "one row only",
 }
 
@@ -74,6 +75,25 @@ def test_a_pseudonym_can_be_compared_as_a_whole(made: Any, rows: Any) -> None:
     made.check(rows("mail IS NOT NULL AND list_contains([mail], mail)"))
     assess(made.write())
     assert made.results() == {"a": "pass"}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("doc->'$.a' IS NULL", {"doc"}),
+        ("doc->'$.a'->'$.b' IS NULL", {"doc"}),
+        ("doc->>'$.a' = other", {"doc", "other"}),
+        ("list_any_value(list_filter(names, lambda x: x = doc)) IS NULL", {"names", "doc"}),
+    ],
+)
+def test_an_arrow_into_json_reads_its_column_and_a_lambda_reads_no_parameter(
+    text: str, names: set[str]
+) -> None:
+    """What a check is not seen to read could be missing and it would pass."""
+    import duckdb
+
+    with duckdb.connect(":memory:") as connection:
+        assert sql.expression(connection, text).names == names
 
 
 @pytest.mark.parametrize(

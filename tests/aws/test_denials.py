@@ -75,9 +75,6 @@ def test_a_denied_operation_is_a_gap_that_names_it(
     said = _said(found)
     for op in sorted({call.op for call in asked}):
         ids = {call.call for call in asked if call.op == op}
-        kinds = [
-            kind for kind in Aws.kinds if (operation := kind.operation(op)) and kind.name in _kinds(found)
-        ]
         telling = {kind for kind, call in said if call in ids}
         assert telling, f"{op} was denied and no kind says so"
         for kind in Aws.kinds:
