@@ -360,10 +360,15 @@ def test_a_policy_that_cannot_be_read_is_a_gap_in_all_that_it_would_say(text: st
     assert "public" not in found.data
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=12),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
-    max_leaves=12,
+JSON: st.SearchStrategy[Any] = st.deferred(
+    lambda: (
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text(max_size=12)
+        | st.lists(JSON, max_size=3)
+        | st.dictionaries(st.text(max_size=12), JSON, max_size=3)
+    )
 )
 
 
