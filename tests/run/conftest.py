@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,3 +111,24 @@ def planted() -> Mapping[str, tuple[str, str]]:
     spec.loader.exec_module(module)
     made: Mapping[str, tuple[str, str]] = module.PLANTED
     return made
+
+
+@pytest.fixture(scope="session")
+def nights(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """A machine after three runs, with a store of three bundles. Do not change it: take a `twin`."""
+    machine = make(tmp_path_factory.mktemp("nights") / "home")
+    machine.configure('use = "program"\nfolder = "program"')
+    for _ in range(3):
+        machine.run()
+    return machine
+
+
+@pytest.fixture
+def twin(nights: Machine, tmp_path: Path) -> Callable[[str], Machine]:
+    """Makes copies of that machine, state and store and keys included, by name."""
+
+    def copy(name: str) -> Machine:
+        shutil.copytree(nights.home, tmp_path / name, symlinks=True)
+        return Machine(tmp_path / name)
+
+    return copy
