@@ -18,9 +18,12 @@ import collector.bundle
 from collector.assess import exceptions
 from collector.assess.evidence import kind_json
 from collector.bundle.facts import check_facts
+from collector.bundle.proofs import spill
 from collector.bundle.seal import SealedBundle
-from collector.canonical import loads, salted
+from collector.bundle.selection import Asked
+from collector.canonical import dumps, loads, salted
 from collector.collect.ledger import Entry
+from collector.lines import LineWriter
 from collector.model import Column, Derived, Identity, Kind, Operation, Outcome
 
 SCHEMAS = Path(collector.bundle.__file__).parents[2] / "docs" / "schemas"
@@ -39,7 +42,9 @@ def check(name: str, value: Any) -> None:
 
 def test_each_schema_is_one_of_2020_12() -> None:
     assert (
-        sorted(["record", "gap", "ledger", "finding", "control", "plan", "kinds", "exceptions", "statement"])
+        sorted(
+            "record gap ledger finding control plan kinds exceptions statement disclosure disclosed".split()
+        )
         == NAMES
     )
     for name in NAMES:
@@ -108,6 +113,47 @@ def test_kinds_and_exceptions_as_the_code_writes_them_fit(tmp_path: Path) -> Non
     (tmp_path / "exceptions.toml").write_text(text)
     check("exceptions", exceptions.load(tmp_path / "exceptions.toml"))
     check("exceptions", exceptions.load(None))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Asked(controls=("soc2-2017:CC1.1", "soc2-2017:CC1.2")),
+        Asked(checks=("a",), kinds=("host_user",), records=("é", "…")),
+    ],
+)
+def test_what_was_asked_for_fits(asked: Asked) -> None:
+    check("disclosure", loads(asked.document()))
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"note": 1}, {"kinds": ["a", "a"]}, {"checks": [7]}])
+def test_what_the_code_refuses_to_have_been_asked_does_not_fit(change: Any) -> None:
+    value = {**loads(Asked().document()), **change}
+    with pytest.raises(ValueError):
+        Asked.parse(dumps(value))
+    with pytest.raises(jsonschema.ValidationError):
+        check("disclosure", value)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 3000])
+def test_disclosed_lines_of_small_and_large_files_fit(tmp_path: Path, count: int) -> None:
+    with LineWriter(tmp_path / "lines", SALT) as lines:
+        for number in range(count):
+            lines.write(b'{"check":"%d"' % number)
+    with (tmp_path / "lines").open("rb") as file:
+        made = spill(file, "findings.jsonl.gz", lambda batch: range(0, len(batch), 7), tmp_path)
+    shown = b"".join(made.pieces()).splitlines()
+    assert shown
+    for line in shown:
+        check("disclosed", loads(line))
+
+
+def test_a_disclosed_line_of_another_shape_does_not_fit() -> None:
+    good = {"index": 0, "line": "{}", "member": "ledger.jsonl.gz", "path": ["a" * 64], "size": 2}
+    check("disclosed", good)
+    for change in ({"member": "plan.json"}, {"path": ["A" * 64]}, {"index": -1}, {"note": 1}, {"size": 0}):
+        with pytest.raises(jsonschema.ValidationError):
+            check("disclosed", {**good, **change})
 
 
 def _none(records: Any) -> Any:
