@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector_aws.policies import statements
@@ -372,6 +372,7 @@ JSON: st.SearchStrategy[Any] = st.deferred(
 )
 
 
+@settings(deadline=None)
 @given(document=JSON)
 def test_any_json_gives_statements_or_is_refused(document: Any) -> None:
     with contextlib.suppress(ValueError):
@@ -391,6 +392,7 @@ KEYS = (
 )
 
 
+@settings(deadline=None)
 @given(told=st.dictionaries(st.sampled_from(KEYS), JSON))
 def test_a_hostile_statement_is_read_or_refused(told: dict[str, Any]) -> None:
     try:
@@ -400,6 +402,7 @@ def test_a_hostile_statement_is_read_or_refused(told: dict[str, Any]) -> None:
     assert found.data().keys() >= {"public", "actions", "other_accounts"}
 
 
+@settings(deadline=None)
 @given(
     principal=st.sampled_from(["*", {"AWS": "*"}, {"AWS": OTHER}]),
     operator=st.sampled_from(["StringEquals", "StringLike", "ArnLike", "IpAddress"]),
@@ -416,6 +419,7 @@ def test_another_value_in_a_condition_never_closes(
     assert most.public or not fewer.public
 
 
+@settings(deadline=None)
 @given(actions=st.lists(st.sampled_from(["*", "iam:*", "s3:Get*", "iam:PassRole", "ec2:*"]), min_size=1))
 def test_more_actions_never_grant_less(actions: list[str]) -> None:
     assert set(one(Action=actions[:-1] or "s3:GetObject").escalation) <= set(one(Action=actions).escalation)
