@@ -39,8 +39,8 @@ SCALARS = {
 }
 KIND_KEYS = set(
     """name title list params items each one present for with detail id identity region columns omit absent
-    call page pages json secret free_text login resource mail person meaning examples function column everywhere
-    operations""".split()
+    call page pages json secret free_text login resource mail person meaning examples function column
+    everywhere operations base64""".split()
 )
 CALL_KEYS = set(
     "call params column take pages json when batch absent type meaning service free_text secret".split()
@@ -172,6 +172,7 @@ class _Service:
             "id": kind["id"] if "function" not in kind else "",
             "region": kind.get("region", ""),
             "parsed": kind.get("json", []),
+            "decoded": kind.get("base64", []),
             "function": kind.get("function", ""),
             "pages": kind.get("pages", 0),
             "everywhere": kind.get("everywhere", self.everywhere),

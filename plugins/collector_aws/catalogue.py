@@ -83,6 +83,7 @@ class Node:
         id: template of the record's id.
         region: path of the region in the item, where that is not the target's.
         parsed: columns that are JSON in a string.
+        decoded: paths of texts that come in base64.
         function: name of the function in `special.py` that collects it, in place of all this.
         pages: how many pages are read at most; what is behind them is a gap.
     """
@@ -101,6 +102,7 @@ class Node:
     id: str = ""
     region: str = ""
     parsed: frozenset[str] = frozenset()
+    decoded: tuple[str, ...] = ()
     function: str = ""
     pages: int = 0
     everywhere: bool = False
@@ -161,6 +163,7 @@ def _node(told: Mapping[str, Json]) -> Node:
         id=told["id"],
         region=told["region"],
         parsed=frozenset(told["parsed"]),
+        decoded=tuple(told["decoded"]),
         function=told["function"],
         pages=told["pages"],
         everywhere=told["everywhere"],

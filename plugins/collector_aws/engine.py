@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collector.model import Answer, Ask, ColumnGap, Gap, Json, Outcome, Record, Task
-from collector_aws import paths
+from collector_aws import encoding, paths
 from collector_aws.catalogue import GATE, Batch, Call, Node
 from collector_aws.special import FUNCTIONS
 
@@ -222,6 +222,8 @@ class _Collecting:
 
     def _record(self, node: Node, entry: _Entry) -> Record:
         kind = node.kind
+        for path in node.decoded:
+            encoding.decode(entry.item, path)
         data: dict[str, Json] = {}
         for column in kind.columns:
             found = entry.item.get(column.name)
