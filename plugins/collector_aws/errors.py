@@ -79,4 +79,6 @@ def _word(code: str, message: str, status: int) -> str:
         return "throttled"
     if status in (401, 403) or "not authorized" in message:
         return "denied"
+    if status == 500 and (not code or code.isdigit()):
+        return "unreadable"  # not in AWS's words, so no sign that another try would help
     return "unavailable" if status >= 500 else code

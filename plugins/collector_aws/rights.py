@@ -27,6 +27,8 @@ ESCALATIONS: Mapping[str, tuple[str, ...]] = {
 }
 """Rights that lead to more rights where they are granted on everything; `+` joins what is needed together."""
 
+_WILD = re.compile(r"[*?]")
+
 _READING = """dynamodb:Scan kms:Decrypt kms:ReEncryptFrom rds-data:ExecuteStatement s3:GetObject
 secretsmanager:GetSecretValue ssm:GetParameter ssm:StartSession ssm:SendCommand sts:AssumeRole"""
 _HIDING = """cloudtrail:DeleteTrail cloudtrail:PutEventSelectors cloudtrail:StopLogging
@@ -73,9 +75,15 @@ def sensitive(actions: Sequence[str], negated: bool, resources: Sequence[str]) -
 def granted(actions: Sequence[str], negated: bool, resources: Sequence[str]) -> Callable[[str], bool]:
     """The question whether an action is given on everything that its service holds."""
     whole = any(map(everything, resources))
+    named = frozenset(each.lower() for each in actions if not _WILD.search(each))
+    patterns = [each for each in map(_pattern, actions) if each is not None]
 
     def held(action: str) -> bool:
-        if any(_matches(pattern, action) for pattern in actions) is negated:
+        lower = action.lower()
+        matched = lower in named or any(
+            lower.startswith(start) and (rest is None or rest.match(lower)) for start, rest in patterns
+        )
+        if matched is negated:
             return False
         return whole or any(_all_of(action.partition(":")[0], each) for each in resources)
 
@@ -94,12 +102,19 @@ def _all_of(service: str, resource: str) -> bool:
     return bool(re.fullmatch(r"\*+(?:/\*+)?|[a-z-]+[/:]\*+", parts[5]))
 
 
-def _matches(pattern: str, action: str) -> bool:
-    return bool(_compiled(pattern).match(action))
-
-
 @lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"([*?])", re.sub(r"\*+", "*", pattern))
+def _pattern(pattern: str) -> tuple[str, re.Pattern[str] | None] | None:
+    """What an action must start with, and what it must match where that does not say all; lower case.
+
+    A policy of AWS's holds hundreds of patterns, nearly all of them a start and a star.
+    """
+    found = _WILD.search(pattern)
+    if found is None:
+        return None
+    lower = re.sub(r"\*+", "*", pattern.lower())
+    start = lower[: found.start()]
+    if lower[found.start() :] == "*":
+        return start, None
+    parts = re.split(r"([*?])", lower)
     made = "".join(".*" if part == "*" else "." if part == "?" else re.escape(part) for part in parts)
-    return re.compile(rf"{made}\Z", re.IGNORECASE)
+    return start, re.compile(rf"{made}\Z")

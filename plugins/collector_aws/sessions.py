@@ -8,6 +8,7 @@ models are most of what a client costs: sixty of them take some 150 MB.
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ _HOMES = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west
 """Where what belongs to a whole account is asked for, by partition."""
 
 _SESSION_NAME = "evidence-collector"
+_KEPT = 24  # clients of one target; some 2 MB each
 _POOL = 32  # connections to one service at the same time
 
 
@@ -102,11 +104,14 @@ def _assumed(profile: str, role: str, external_id: str) -> Session:
 
 
 class Clients:
-    """The clients of one source: one for each login, service and region, while somebody uses it."""
+    """The clients of one source: one for each login, service and region, the last used of them.
+
+    Tasks run service by service, so that a client that was not used for a while is not needed again.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._made: dict[tuple[str, str, str, str], Any] = {}
+        self._made: OrderedDict[tuple[str, str, str, str], Any] = OrderedDict()
 
     def get(self, login: Login, service: str, region: str, timeout: float) -> Any:
         """The client for a call; made when first asked for.
@@ -115,19 +120,17 @@ class Clients:
             botocore.exceptions.BotoCoreError: no credentials, no such profile, no endpoint.
         """
         key = (login.profile, login.role, service, region)
-        made = self._made.get(key)
-        if made is None:
-            with _lock:
-                made = self._made.get(key)
-                if made is None:
-                    made = self._made[key] = _client(session(login), service, region, timeout)
-        return made
-
-    def drop(self, service: str, region: str) -> None:
-        """Let the clients of a service in a region go."""
         with self._lock:
-            for key in [each for each in self._made if each[2:] == (service, region)]:
-                self._made.pop(key).close()
+            if made := self._made.get(key):
+                self._made.move_to_end(key)
+                return made
+        with _lock:  # making one takes the processor alone: threads that make some at once gain nothing
+            made = self._made.get(key) or _client(session(login), service, region, timeout)
+        with self._lock:
+            self._made[key] = made
+            while len(self._made) > _KEPT:
+                self._made.popitem(last=False)  # whoever still uses it holds it; then its connections close
+        return made
 
 
 def _client(made: Session, service: str, region: str, timeout: float) -> Any:
