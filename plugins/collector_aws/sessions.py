@@ -23,6 +23,7 @@ _HOMES = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west
 
 _SESSION_NAME = "evidence-collector"
 _KEPT = 24  # clients of one target; some 2 MB each
+_MODELS = 100  # entries of the loader, some five for each service
 _POOL = 32  # connections to one service at the same time
 
 
@@ -66,7 +67,17 @@ def _loader() -> Any:
             data = path.read_bytes()
             return orjson.loads(igzip.decompress(data) if path.suffix == ".gz" else data)
 
-    return Loader(file_loader=Quick())
+    class Few(OrderedDict[Any, Any]):
+        """The models read last: those of services that are done with would only take room."""
+
+        def __setitem__(self, key: Any, value: Any) -> None:
+            super().__setitem__(key, value)
+            while len(self) > _MODELS:
+                self.popitem(last=False)
+
+    loader = Loader(file_loader=Quick())
+    loader._cache = Few()
+    return loader
 
 
 @cache
