@@ -76,7 +76,7 @@ def _loader() -> Any:
                 self.popitem(last=False)
 
     loader = Loader(file_loader=Quick())
-    loader._cache = Few()
+    loader._cache = Few()  # type: ignore[attr-defined]
     return loader
 
 
