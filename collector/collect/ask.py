@@ -308,7 +308,7 @@ class Asker:
             fault, detail = Fault(Outcome.UNREACHABLE, retry=True), str(error) or type(error).__name__
         except _NoJson as error:
             reply, fault, detail = None, Fault(Outcome.MALFORMED), str(error)
-        if fault.retry:
+        if fault.retry and fault.outcome is Outcome.BUDGET:  # it asked for less; others only broke down
             pace.refused()
         elif fault.outcome.answered:
             pace.answered()

@@ -57,7 +57,7 @@ def _loader() -> Any:
     from botocore.loaders import JSONFileLoader, Loader
     from isal import igzip
 
-    class Quick(JSONFileLoader):
+    class Quick(JSONFileLoader):  # type: ignore[misc]  # botocore has no types
         """Reads a model in a fifth of the time."""
 
         def _load_file(self, full_path: str, open_method: Any) -> Any:  # noqa: ARG002 - botocore's signature
@@ -76,7 +76,7 @@ def _loader() -> Any:
                 self.popitem(last=False)
 
     loader = Loader(file_loader=Quick())
-    loader._cache = Few()  # type: ignore[attr-defined]
+    loader._cache = Few()
     return loader
 
 
@@ -110,7 +110,7 @@ def _assumed(profile: str, role: str, external_id: str) -> Session:
     fetcher = AssumeRoleCredentialFetcher(create, base.get_credentials(), role, extra_args=extra)
     made = botocore.session.Session(profile=profile or None)
     made.register_component("data_loader", _loader())
-    made._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # type: ignore[attr-defined]
+    made._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
     return made
 
 

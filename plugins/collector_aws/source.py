@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from typing import ClassVar
 
 from collector.model import (
@@ -90,6 +91,8 @@ class Aws:
 
     def discover(self, ask: Ask) -> Json:
         """Who we are with each login, which accounts the organisation has, which regions are enabled."""
+        if find_spec("boto3") is None:
+            raise ValueError("boto3 is not installed; run pip install 'evidence-collector[aws]'")
         logins = list(self._logins)
         if self._organization_role:
             logins += self._members(ask, logins[0])
