@@ -38,7 +38,11 @@ def send(
     service, _, action = op.partition(":")
     asked = {name: value for name, value in params.items() if not name.startswith("@")}
     if "@last" in params:
-        asked["StartTime"] = datetime.fromtimestamp(time.time() - float(params["@last"]), UTC)
+        started = datetime.fromtimestamp(int(time.time() - float(params["@last"])), UTC)
+        asked["StartTime"] = _moment(started)
+        params = {name: value for name, value in params.items() if name != "@last"} | {
+            "StartTime": asked["StartTime"]  # the same for each page
+        }
     known = _known(service)
     absent = known.absent.get(op, ()) if known else ()
     with _translated(absent):

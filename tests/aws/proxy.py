@@ -27,6 +27,8 @@ class Proxy:
     Attributes:
         counts: requests by what was asked; `asked` counts each by its bytes too, so that what is asked
             twice is seen.
+        answers: by `service:Operation`, what is answered in place of the double's answer: a function of the
+            request's body to status and JSON.
         fault: given `service:Operation` and the number of the request of its kind (from 1), says with
             which code it fails, or "" if it is let through.
     """
@@ -38,6 +40,7 @@ class Proxy:
         self.asked: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.fault: Callable[[str, int], str] = lambda op, number: ""
+        self.answers: dict[str, Callable[[bytes], tuple[int, Any]]] = {}
         self._lock = threading.Lock()
         self._local = threading.local()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -105,6 +108,13 @@ class Proxy:
                     with proxy._lock:
                         proxy.failed[op] += 1
                     return self._fail(code, "query" if b"Action=" in body else "json")
+                if answer := proxy.answers.get(op):
+                    status, told = answer(body)
+                    code = told.get("__type", "") if isinstance(told, dict) else ""
+                    own = [("Content-Type", "application/x-amz-json-1.1")] + [
+                        ("x-amzn-ErrorType", code)
+                    ] * bool(code)
+                    return self._answer(status, own, json.dumps(told).encode())
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
                 status, given, data = proxy.forward(self.command, self.path, headers, body)
                 self._answer(status, given, data)

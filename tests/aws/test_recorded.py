@@ -1,0 +1,92 @@
+"""What moto does not know is answered over HTTP in the form of AWS's own documentation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Collecting = Callable[..., Any]
+
+EVENT = {
+    "EventId": "0a1b2c3d-0000-4000-8000-000000000001",
+    "EventName": "ConsoleLogin",
+    "EventTime": 1795500000.0,
+    "EventSource": "signin.amazonaws.com",
+    "Username": "root",
+    "CloudTrailEvent": json.dumps({"userIdentity": {"type": "Root"}, "eventName": "ConsoleLogin"}),
+}
+
+
+def test_events_are_read_page_by_page_of_one_period(collecting: Collecting, proxy: Any) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def events(body: bytes) -> tuple[int, Any]:
+        told = json.loads(body)
+        if told["LookupAttributes"][0]["AttributeValue"] != "root":
+            return 200, {"Events": []}
+        asked.append(told)
+        if "NextToken" not in told:
+            return 200, {"Events": [EVENT], "NextToken": "page-2"}
+        return 200, {"Events": [{**EVENT, "EventId": "0a1b2c3d-0000-4000-8000-000000000002"}]}
+
+    proxy.answers["cloudtrail:LookupEvents"] = events
+    found = collecting(services=["cloudtrail"], regions=["us-east-1"])
+    records = found.records["aws_cloudtrail_root_event"]
+    assert [record["data"]["EventId"][-1] for record in records] == ["1", "2"]
+    assert records[0]["data"]["CloudTrailEvent"]["userIdentity"] == {"type": "Root"}
+    assert records[0]["data"]["EventTime"] == "2026-11-24T06:00:00Z"
+    assert not [gap for gap in found.gaps if gap["kind"] == "aws_cloudtrail_root_event"]
+    assert [told.get("NextToken") for told in asked] == [None, "page-2"]
+    assert asked[0]["StartTime"] == asked[1]["StartTime"]
+
+
+def test_events_beyond_the_bound_are_a_gap(collecting: Collecting, proxy: Any) -> None:
+    numbers = iter(range(10_000))
+
+    def events(body: bytes) -> tuple[int, Any]:
+        more = {"NextToken": "more"} if b'"root"' in body else {}
+        return 200, {"Events": [{**EVENT, "EventId": f"event-{next(numbers)}"}], **more}
+
+    proxy.answers["cloudtrail:LookupEvents"] = events
+    found = collecting(services=["cloudtrail"], regions=["us-east-1"])
+    reasons = {gap["reason"] for gap in found.gaps if gap["kind"] == "aws_cloudtrail_root_event"}
+    assert reasons == {"truncated"}
+    assert len(found.records["aws_cloudtrail_root_event"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("message", "enabled", "gaps"),
+    [
+        ("Macie is not enabled.", False, set()),
+        ("User: x is not authorized to perform: macie2:GetMacieSession", None, {"denied"}),
+    ],
+)
+def test_a_service_that_is_off_is_told_apart_from_one_that_is_closed(
+    collecting: Collecting, proxy: Any, message: str, enabled: bool | None, gaps: set[str]
+) -> None:
+    proxy.answers["macie2:GetMacieSession"] = lambda body: (
+        403,
+        {"__type": "AccessDeniedException", "message": message},
+    )
+    found = collecting(services=["macie2"], regions=["us-east-1"])
+    states = [record["data"]["Enabled"] for record in found.records.get("aws_macie", ())]
+    assert states == ([] if enabled is None else [enabled])
+    assert {gap["reason"] for gap in found.gaps if gap["kind"] == "aws_macie"} == gaps
+
+
+def test_a_hostile_string_in_place_of_json_is_a_gap_of_its_column(collecting: Collecting, proxy: Any) -> None:
+    bad = {**EVENT, "CloudTrailEvent": "[" * 100_000}
+    proxy.answers["cloudtrail:LookupEvents"] = lambda body: (200, {"Events": [bad]})
+    found = collecting(services=["cloudtrail"], regions=["us-east-1"])
+    (record,) = found.records["aws_cloudtrail_root_event"]
+    assert [(gap["column"], gap["reason"]) for gap in record["gaps"]] == [("CloudTrailEvent", "malformed")]
+
+
+def test_an_answer_that_is_no_json_is_malformed(collecting: Collecting, proxy: Any) -> None:
+    proxy.answers["accessanalyzer:ListAnalyzers"] = lambda body: (200, "not an object")
+    found = collecting(services=["accessanalyzer"], regions=["us-east-1"])
+    assert not found.records.get("aws_accessanalyzer_analyzer")
+    assert [gap for gap in found.gaps if gap["kind"] == "aws_accessanalyzer_analyzer"]
