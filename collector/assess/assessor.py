@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +83,7 @@ class Assessor:
         mappings: folders of packs.
         kinds: as `kinds.json` holds them: of all plugins, or of a bundle.
         frameworks: those that count; None: all.
+        only: the kinds that can have records; checks that read another are loaded and not bound. None: all.
         strict: whether an unknown kind or column is an error.
         scratch: an empty folder of the run's own; it is emptied again.
     """
@@ -95,6 +96,7 @@ class Assessor:
         *,
         frameworks: Sequence[str] | None,
         strict: bool,
+        only: Collection[str] | None = None,
         budget: Budget | None = None,
     ) -> None:
         self._budget = budget or Budget()
@@ -102,6 +104,7 @@ class Assessor:
         self._request = {
             "mappings": [str(folder) for folder in mappings],
             "kinds": dict(kinds),
+            "only": sorted(kinds if only is None else only),
             "frameworks": None if frameworks is None else list(frameworks),
             "strict": strict,
             "memory": self._budget.memory,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +56,16 @@ def _prepare(request: Mapping[str, Any]) -> tuple[DuckDBPyConnection, Mappings, 
     )
     connection = open_database(Path(request["scratch"]), request["memory"], request["threads"])
     connection.execute("CREATE MACRO as_of() AS TIMESTAMP '2000-01-01 00:00:00'")
-    tables.create(connection, request["kinds"])
-    checks, not_run = bind(connection, mappings.checks.values(), request["kinds"], strict=request["strict"])
-    return connection, mappings, checks, not_run
+    only, known = set(request["only"]), request["kinds"]
+    tables.create(connection, {name: known[name] for name in request["only"]})
+    idle = {
+        check.id
+        for check in mappings.checks.values()
+        if known.keys() >= set(check.kinds) and not only.issuperset(check.kinds)
+    }
+    bindable = [check for id_, check in mappings.checks.items() if id_ not in idle]
+    checks, not_run = bind(connection, bindable, known, strict=request["strict"])
+    return connection, mappings, checks, [*not_run, *sorted(idle)]
 
 
 def _judge(
@@ -66,11 +73,11 @@ def _judge(
     mappings: Mappings,
     checks: Sequence[Bound],
     not_run: Sequence[str],
-    kinds: Mapping[str, Json],
+    made: Collection[str],
     request: Mapping[str, Any],
 ) -> dict[str, Json]:
     evidence = read(Path(request["folder"]))
-    tables.create(connection, {name: kind for name, kind in evidence.kinds.items() if name not in kinds})
+    tables.create(connection, {name: kind for name, kind in evidence.kinds.items() if name not in made})
     planned = [bound for bound in checks if set(bound.check.kinds) <= evidence.kinds.keys()]
     left_out = [bound.check.id for bound in checks if not set(bound.check.kinds) <= evidence.kinds.keys()]
     order = Order(
@@ -95,7 +102,7 @@ def main() -> None:
         _say({"ready": {"checks": len(checks), "objectives": len(mappings.objectives)}})
         line = sys.stdin.buffer.readline()
         if line:
-            _say({"done": _judge(connection, mappings, checks, not_run, first["kinds"], loads(line))})
+            _say({"done": _judge(connection, mappings, checks, not_run, first["only"], loads(line))})
     except CollectorError as error:
         _say({"error": type(error).__name__, "message": str(error)})
     except OSError as error:

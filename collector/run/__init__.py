@@ -303,12 +303,15 @@ def _signers(config: Config, plugins: Plugins) -> tuple[Signer, Signer | None]:
 
 
 def _assessor(config: Config, plugins: Plugins, scratch: Path) -> Assessor:
+    wanted = {kind.name for entry in config.sources for kind in plugins.sources[entry.use].kinds}
+    derived = (each for pack in plugins.packs for each in pack.derived)
     return Assessor(
         [Path(pack.folder) for pack in plugins.packs],
         layout.all_kinds(plugins),
         scratch,
         frameworks=config.frameworks or None,
         strict=True,
+        only=wanted | {each.kind.name for each in derived if wanted.issuperset(each.reads)},
     )
 
 
