@@ -80,7 +80,7 @@ def test_where_every_call_fails_nothing_passes_and_nothing_fails(world: Any) -> 
 
 
 @settings(
-    max_examples=25,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
