@@ -24,7 +24,7 @@ from collector.assess.verdicts import Order, judge, open_database
 from collector.canonical import loads
 from collector.collect.ask import Limits, Stop
 from collector.collect.executor import Settings, collect, discover
-from collector.collect.plan import make
+from collector.collect.plan import Plan, make
 from collector.keys import Keys, create_secret, load_secret
 from collector.lines import read_lines
 from collector.plugins import Plugins
@@ -61,6 +61,7 @@ class World:
         packs = [Path(pack.folder) for pack in self.plugins.packs]
         self.mappings: Mappings = load(packs, strict=True)
         self.bound: list[Bound] = self._bind()
+        self.plan: Plan | None = None
         self._run(
             {
                 name: recording_source(source, self.recordings[name])
@@ -73,6 +74,17 @@ class World:
     def calls(self) -> list[tuple[str, Call]]:
         """Every recorded call, with its source."""
         return [(name, call) for name, found in self.recordings.items() for call in found.calls]
+
+    def owing(self, source: str, call: Call) -> set[str]:
+        """The kinds whose population the plan says to start with this call."""
+        assert self.plan is not None
+        return {
+            due.kind
+            for planned in self.plan.tasks
+            if (planned.task.target.source, planned.task.target.scope) == (source, call.scope)
+            for due in planned.task.due
+            if (due.op, due.params) == (call.op, call.params)
+        }
 
     def judged(self, failing: Mapping[str, Mapping[str, str]]) -> Judged:
         """Replay with some calls failing: source to `Call.key` to code."""
@@ -103,6 +115,7 @@ class World:
         planned = [(each.source, each.settings, each.items) for each in discovered]
         undiscovered = [(each.source.name, each.root.scope) for each in discovered if not each.complete]
         plan = make(AS_OF, tuple(self.mappings.frameworks), planned, undiscovered)
+        self.plan = self.plan or plan
         with tempfile.TemporaryDirectory(dir=self._scratch) as made:
             folder = Path(made)
             layout.write_plan(folder, plan, plugins, self._keys)
