@@ -253,9 +253,16 @@ def _fill(call: Call, part: Sequence[_Entry], answers: Sequence[Answer]) -> None
         inner = call.take.partition(" ")[2]
         for entry in part:
             each = found.get(_text(paths.value(entry.item, call.batch.of)))
-            _put(entry, call, None if each is None else paths.value(each, inner))
+            if each is None:
+                why = f"{call.op} told nothing of it"
+                entry.gaps.append(ColumnGap(call.column, Outcome.VANISHED, answers[0].call, why))
+            else:
+                _put(entry, call, paths.value(each, inner))
         return
-    if call.pages:
+    if len(answers) > 1 and not call.pages:
+        why = f"{call.op} has more pages than the one that is read"
+        part[0].gaps.append(ColumnGap(call.column, Outcome.TRUNCATED, answers[0].call, why))
+    elif call.pages:
         _put(part[0], call, [each for answer in answers for each in paths.items(answer.data, call.take)])
     else:
         _put(part[0], call, paths.value(answers[0].data, call.take))

@@ -24,6 +24,7 @@ ERRORS: Mapping[str, Fault] = {
     "unsupported": Fault(Outcome.UNSUPPORTED),
     "no-endpoint": Fault(Outcome.UNREACHABLE),
     "unreadable": Fault(Outcome.MALFORMED),
+    "truncated": Fault(Outcome.TRUNCATED),
 }
 
 _THROTTLED = frozenset(

@@ -93,6 +93,8 @@ def _following(
     if paging.more and not paths.value(answer, paging.more):
         return None
     tokens = {name: plain(token) for name, path in paging.tokens if (token := _last(answer, path))}
+    if paging.more and not tokens:
+        raise CallFailed("truncated", "the answer says that there is more, and not how to ask for it")
     return {**params, **tokens} if tokens else None
 
 

@@ -1,0 +1,46 @@
+"""What a service leaves out of its answers is a gap, and never "not set"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from collector.model import Answer, CallFailed, Outcome
+from collector_aws import engine, wire
+from collector_aws.catalogue import Batch, Call, Paging
+
+
+def answer(call: str, data: Any) -> Answer:
+    return Answer(call, "x:Describe", Outcome.OK, data)
+
+
+def filled(call: Call, *answers: Answer) -> Any:
+    entry = engine._Entry({"Id": "a"}, ["list"])
+    engine._fill(call, [entry], answers)
+    return entry
+
+
+def test_an_item_that_a_call_for_many_leaves_out_is_a_gap() -> None:
+    call = Call("x:Describe", {}, "Told", "Items Value", batch=Batch("Ids", "Id", 10, "Id"))
+    told = filled(call, answer("1", {"Items": [{"Id": "a", "Value": "v"}]}))
+    assert (told.item["Told"], told.gaps) == ("v", [])
+    silent = filled(call, answer("1", {"Items": [{"Id": "b", "Value": "v"}]}))
+    assert "Told" not in silent.item
+    assert [(gap.column, gap.reason) for gap in silent.gaps] == [("Told", Outcome.VANISHED)]
+
+
+def test_a_second_page_that_is_not_read_is_a_gap() -> None:
+    call = Call("x:Describe", {}, "Told", "Value")
+    pages = (answer("1", {"Value": "v"}), answer("2", {"Value": "w"}))
+    entry = filled(call, *pages)
+    assert "Told" not in entry.item
+    assert [(gap.column, gap.reason) for gap in entry.gaps] == [("Told", Outcome.TRUNCATED)]
+
+
+def test_more_without_a_way_to_ask_for_it_is_truncated() -> None:
+    paging = Paging((("Marker", "Marker"),), more="IsTruncated")
+    assert wire._following(paging, {}, {"IsTruncated": False}) is None
+    assert wire._following(paging, {"A": 1}, {"IsTruncated": True, "Marker": "m"}) == {"A": 1, "Marker": "m"}
+    with pytest.raises(CallFailed, match="truncated"):
+        wire._following(paging, {}, {"IsTruncated": True})
