@@ -88,10 +88,15 @@ def session(url: str, region: str = "us-east-1", role: str = "") -> Any:
 
 
 @pytest.fixture(scope="session")
-def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
-    made = Moto(tmp_path_factory.mktemp("moto"))
-    yield made
-    made.close()
+def another_moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Moto]]:
+    """One server more, with nothing in it."""
+    with contextlib.ExitStack() as running:
+        yield lambda: running.enter_context(contextlib.closing(Moto(tmp_path_factory.mktemp("moto"))))
+
+
+@pytest.fixture(scope="session")
+def moto(another_moto: Callable[[], Moto]) -> Moto:
+    return another_moto()
 
 
 def isolate(patch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -140,6 +140,12 @@ def test_fewer_kinds_need_fewer_actions(few: list[str]) -> None:
 ROLE = "arn:aws:iam::444444444444:role/audit"
 
 
+@pytest.fixture(scope="module")
+def moto(another_moto: Callable[[], Any]) -> Any:
+    """A server for this module alone: another account that is seeded would have the same buckets."""
+    return another_moto()
+
+
 @pytest.fixture
 def furnished(moto: Any, session: Callable[..., Any]) -> str:
     """A role in an account of its own that holds something of everything."""

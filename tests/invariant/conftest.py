@@ -163,7 +163,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             patch.setenv("AWS_ENDPOINT_URL", moto.url)
             aws.seeded(moto.url)
             made = World(scratch)
-        yield made
+    yield made
 
 
 def _loaded(path: Path) -> Any:
