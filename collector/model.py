@@ -160,6 +160,9 @@ class Column:
         secret: written as a keyed digest, never as itself (VARCHAR, or lists of it).
         identity: what the values identify, if anything.
         free_text: people or programs write anything here, so secret detectors look through it.
+        literals: names of members, at any depth of a free-text column, whose text is never written, as
+            settings that may hold anything; "*": those of every member. What a detector finds there is
+            listed as it would be elsewhere.
     """
 
     name: str
@@ -169,10 +172,13 @@ class Column:
     secret: bool = False
     identity: Identity | None = None
     free_text: bool = False
+    literals: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _COLUMN.match(self.name):
             raise ValueError(f"column name {self.name!r}: letters, digits and _ only")
+        if self.literals and not self.free_text:
+            raise ValueError(f"column {self.name}: literals are of free text only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,10 +304,18 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What an error code of a target means: an outcome, and whether another try may help."""
+    """What an error code of a target means.
+
+    Attributes:
+        outcome: how the call ended.
+        retry: whether another try may help.
+        again: the list has changed under its reader, so that its pages would be of two moments. The core
+            begins the whole task again, once, as if nothing had been asked; then it is what `outcome` says.
+    """
 
     outcome: Outcome
     retry: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,12 +327,15 @@ class Reply:
         items: how many items this page lists; None where it is no list.
         next: the parameters that ask for the next page; None on the last.
         size: bytes received.
+        keep: whether the answer may be asked for again in this run. False for pages that are large and
+            that one task alone asks for: they are not held in memory.
     """
 
     data: Json
     items: int | None = None
     next: Mapping[str, Json] | None = None
     size: int = 0
+    keep: bool = True
 
 
 @dataclass(frozen=True, slots=True)

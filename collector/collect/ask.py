@@ -109,6 +109,7 @@ class _Attempt:
     at: datetime
     ms: int
     answer: str = ""
+    again: bool = False
 
 
 class _NoJson(Exception):  # noqa: N818 - it says what an answer is
@@ -124,6 +125,7 @@ class Asker:
         unfinished: lists that were left before their last page: id of the last page read, and operation.
         broken: the first thing asked that breaks the contract, which fails the task even where the
             source catches the exception; "" if nothing did.
+        stale: why a list that was being read is not the one any more that it was (`Fault.again`); "" else.
     """
 
     def __init__(
@@ -141,9 +143,15 @@ class Asker:
         stop: Stop,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         pool: Executor | None = None,
+        since: str = "",
     ) -> None:
-        """`pool` is where questions that are asked at the same time go; None: one after the other."""
+        """
+        Args:
+            pool: where questions that are asked at the same time go; None: one after the other.
+            since: why the task was begun again; the ledger says so of the first page of each answer.
+        """
         self._pool = pool
+        self._since = since
         self._source = source
         self._target = target
         self._declared = declared
@@ -159,6 +167,8 @@ class Asker:
         self.details: dict[str, str] = {}
         self.unfinished: dict[str, str] = {}
         self.broken = ""
+        self.stale = ""
+        self._mine: dict[str, str] = {}  # questions that this task was the first to ask, and their calls
         self._shown: dict[bytes, dict[str, Json]] = {}
 
     def shown(self, op: str, params: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -215,6 +225,13 @@ class Asker:
             self.shown(op, params)
         return list(self._pool.map(one, asked))
 
+    def forget(self) -> None:
+        """Make as if this task had asked nothing, so that it can be begun again."""
+        with self._memory.lock:
+            for key in self._mine:
+                self._memory.answers.pop(key, None)
+        self._ledger.remove(self._mine.values())
+
     def _page(self, op: str, first: Mapping[str, Json], asked: Mapping[str, Json], page: int) -> _Heard:
         if op not in self._declared:
             raise self._refused(f"{op} is declared by no kind of this task")
@@ -230,6 +247,7 @@ class Asker:
                 raise self._refused(f"{op} was asked before and its answer was too large to keep")
         else:
             heard = self._ask_first(mine, op, first, asked, page)
+            self._mine[key] = heard.answer.call
         self.heard[heard.answer.call] = (op, heard.answer.outcome)
         if heard.answer.detail:
             self.details[heard.answer.call] = heard.answer.detail
@@ -249,6 +267,8 @@ class Asker:
     ) -> _Heard:
         try:
             attempt = self._attempts(op, asked)
+            if attempt.again:
+                self.stale = f"{op}, page {page}: {attempt.detail}"
             heard = self._write_down(op, self.shown(op, first), page, attempt)
         except BaseException as error:
             self.broken = self.broken or f"{op}: {type(error).__name__}: {error}"
@@ -260,7 +280,7 @@ class Asker:
     def _keep(self, heard: _Heard, attempt: _Attempt) -> _Heard:
         size = attempt.reply.size if attempt.reply else 0
         with self._memory.lock:
-            if self._memory.size + size > _REMEMBERED_BYTES:
+            if (attempt.reply and not attempt.reply.keep) or self._memory.size + size > _REMEMBERED_BYTES:
                 return _Heard(
                     Answer(heard.answer.call, heard.answer.op, heard.answer.outcome), None, kept=False
                 )
@@ -313,7 +333,7 @@ class Asker:
         elif fault.outcome.answered:
             pace.answered()
         ms = round((time.monotonic() - began) * 1000)
-        return _Attempt(reply, fault.outcome, detail, tries, at, ms, answer), fault.retry
+        return _Attempt(reply, fault.outcome, detail, tries, at, ms, answer, fault.again), fault.retry
 
     def _digest(self, reply: Reply) -> str:
         try:
@@ -328,7 +348,8 @@ class Asker:
     def _write_down(self, op: str, params: Mapping[str, Json], page: int, attempt: _Attempt) -> _Heard:
         call = call_id(self._target, op, params, page)
         reply, outcome = attempt.reply, attempt.outcome
-        detail = self._redactor.line(" ".join(attempt.detail.split()))[:_MAX_DETAIL]
+        said = attempt.detail or (self._since if page == 1 else "")
+        detail = self._redactor.line(" ".join(said.split()))[:_MAX_DETAIL]
         self._ledger.add(
             Entry(
                 call=call,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from collector.canonical import dumps
@@ -78,6 +78,12 @@ class Ledger:
             if entry.call in self._entries:
                 raise ValueError(f"call {entry.call} ({entry.op}) asked twice")
             self._entries[entry.call] = entry
+
+    def remove(self, calls: Iterable[str]) -> None:
+        """Drop entries of lists that are begun again: what they told counts no more."""
+        with self._lock:
+            for call in calls:
+                self._entries.pop(call, None)
 
     def merge(self, entries: Mapping[str, Entry]) -> None:
         """Take what another worker's ledger holds. Where both asked (a worker in another process

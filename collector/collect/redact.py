@@ -7,6 +7,9 @@ Three things are replaced:
   stretch alone, by `[redacted hmac:…]`;
 - in raw texts and free text, also values that secret and personal columns of earlier records held.
 
+Literal members of free text (`Column.literals`: what an environment variable is set to) are never written:
+`[not kept]` stands there, or `[redacted hmac:…]` for the whole of it where a detector finds a secret.
+
 Each replacement is listed: `{"path": …, "by": …, "digest": …}`. `by` is `column` for a secret column,
 `person` for a person's, `known` for a value that a column held, `span` for what a source marked in a
 text, `spans unknown` for a text that its source could not mark, `size` and `depth` for what is too large
@@ -46,6 +49,7 @@ MAX_TEXT = 2**20
 
 _MAX_LINE = 64 * 2**10  # characters of a message; what is longer is cut before it is looked through
 _MAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
+_NONE: frozenset[str] = frozenset()
 _HEADERS = ("auth", "authorization", "proxy-authorization", "cookie", "set-cookie")
 
 Redaction = dict[str, str]
@@ -75,6 +79,7 @@ class _Columns:
     personal: frozenset[str]
     named: frozenset[str]  # logins and resources: never touched, and no person's name where they are equal
     untouched: frozenset[str]
+    literals: Mapping[str, frozenset[str]]
 
     @classmethod
     def of(cls, kind: Kind) -> _Columns:
@@ -88,7 +93,8 @@ class _Columns:
             column.name for column in kind.columns if column.identity and not column.identity.personal
         )
         plain = frozenset(column.name for column in kind.columns if not column.free_text)
-        return cls(secret, personal, named - secret, (plain | named) - secret - personal)
+        literals = {column.name: frozenset(column.literals) for column in kind.columns if column.literals}
+        return cls(secret, personal, named - secret, (plain | named) - secret - personal, literals)
 
 
 class Redactor:
@@ -129,7 +135,7 @@ class Redactor:
             elif name in columns.personal:
                 replace = partial(self._declared, self._keys.pseudonym, "person", redactions)
             else:
-                replace = partial(self._free, redactions)
+                replace = partial(self._free, redactions, literals=columns.literals.get(name, _NONE))
             data[name] = replace(value, step("", name))
         return data, redactions
 
@@ -216,7 +222,14 @@ class Redactor:
 
         return mapped(value, path, replace, everything=True)
 
-    def _free(self, redactions: list[Redaction], value: Json, path: str, depth: int = 0) -> Json:
+    def _free(
+        self,
+        redactions: list[Redaction],
+        value: Json,
+        path: str,
+        depth: int = 0,
+        literals: frozenset[str] = _NONE,
+    ) -> Json:
         """Look through a value, however it is nested."""
         if isinstance(value, str):
             return self._replaced(redactions, value, path)
@@ -225,22 +238,40 @@ class Redactor:
         if depth == MAX_DEPTH:
             return self._whole(redactions, "nested too deeply to look through", path, "depth")
         if isinstance(value, list):
-            return self._free_list(redactions, value, path, depth)
-        return self._free_dict(redactions, value, path, depth)
+            return self._free_list(redactions, value, path, depth, literals)
+        return self._free_dict(redactions, value, path, depth, literals)
 
     def _free_dict(
-        self, redactions: list[Redaction], value: Mapping[str, Json], path: str, depth: int
+        self,
+        redactions: list[Redaction],
+        value: Mapping[str, Json],
+        path: str,
+        depth: int,
+        literals: frozenset[str],
     ) -> dict[str, Json]:
         """A name says what its value is: `{"password": …}`, `{"name": "DB_PASSWORD", "value": …}`."""
         free: dict[str, Json] = {}
         for name, each in value.items():
             shown = self._replaced(redactions, name, path)
             at = step(path, shown)
-            if self._detect and (_names_secret(name, value) or self._header(name, each)):
+            secret = self._detect and (_names_secret(name, value) or self._header(name, each))
+            if literals and (name in literals or "*" in literals):
+                free[shown] = mapped(each, at, partial(self._literal, redactions, secret))
+            elif secret:
                 free[shown] = mapped(each, at, partial(self._named, redactions))
             else:
-                free[shown] = self._free(redactions, each, at, depth + 1)
+                free[shown] = self._free(redactions, each, at, depth + 1, literals)
         return free
+
+    def _literal(self, redactions: list[Redaction], secret: bool, value: str, path: str) -> str:
+        """What stands for a text that is not kept; a secret in it is told as anywhere else."""
+        if len(value) > MAX_TEXT:
+            return self._whole(redactions, value, path, "size")
+        if secret and not harmless(value):
+            return self._whole(redactions, value, path, "keyword")
+        if found := self._found(value):
+            return self._whole(redactions, value, path, found[0].by)
+        return "[not kept]" if value.strip() else value
 
     def _header(self, name: str, value: Json) -> bool:
         return name.lower() in _HEADERS and isinstance(value, str) and bool(detect(f'"{name}": "{value}"'))
@@ -256,11 +287,19 @@ class Redactor:
         return f"[redacted {digest}]"
 
     def _free_list(
-        self, redactions: list[Redaction], value: Sequence[Json], path: str, depth: int
+        self,
+        redactions: list[Redaction],
+        value: Sequence[Json],
+        path: str,
+        depth: int,
+        literals: frozenset[str],
     ) -> list[Json]:
         """Texts in a list are looked through together: they may be a file's lines or a command's words."""
         if not all(isinstance(each, str) for each in value):
-            return [self._free(redactions, each, f"{path}[{n}]", depth + 1) for n, each in enumerate(value)]
+            return [
+                self._free(redactions, each, f"{path}[{n}]", depth + 1, literals)
+                for n, each in enumerate(value)
+            ]
         if sum(map(len, value)) > MAX_TEXT:
             return [self._replaced(redactions, each, f"{path}[{n}]") for n, each in enumerate(value)]
         joined = "\n".join(value)

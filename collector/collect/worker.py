@@ -98,7 +98,8 @@ def run_job(
     stop = Stop(min(job.seconds, job.until - time.time()), event)
     callers = ThreadPoolExecutor(max_workers=max(1, job.threads), thread_name_prefix="call")
 
-    def one(planned: Planned) -> Written:
+    def attempt(planned: Planned, since: str) -> Written | str:
+        """Carry out a task, or say why it must be begun again."""
         declared = _declared(planned.task, kinds)
         redactor = Redactor(kinds, keys, job.detect)
         asker = Asker(
@@ -113,10 +114,24 @@ def run_job(
             limits=job.limits,
             stop=stop,
             pool=callers,
+            since=since,
         )
         path = job.folder / f"{planned.id}.part"
         scribe = Scribe(path, planned.task, kinds, asker.heard, redactor, keys.salt)
-        written = _carry_out(planned, source, asker, scribe, kinds, redactor)
+        due = _due(planned.task, asker)
+        failure = _collect(planned, source, asker, scribe)
+        if asker.stale and not since:
+            asker.forget()
+            scribe.close()
+            path.unlink()
+            return f"begun again: {asker.stale}"
+        return _finished(planned, asker, scribe, kinds, redactor, due, failure)
+
+    def one(planned: Planned) -> Written:
+        written = attempt(planned, "")
+        if isinstance(written, str):
+            written = attempt(planned, written)
+        assert isinstance(written, Written)
         if done is not None:
             done(written)
         return written
@@ -130,25 +145,35 @@ def _declared(task: Task, kinds: Mapping[str, Kind]) -> frozenset[str]:
     return frozenset(operation.name for name in task.kinds for operation in kinds[name].operations)
 
 
-def _carry_out(
+def _due(task: Task, asker: Asker) -> dict[str, Due]:
+    """By id, the calls that must be made; before any record is, since redaction learns from records."""
+    return {call_id(task.target, each.op, asker.shown(each.op, each.params), 1): each for each in task.due}
+
+
+def _collect(planned: Planned, source: Source, asker: Asker, scribe: Scribe) -> str:
+    """Write down what the source gives; what went wrong inside it, or ""."""
+    try:
+        for item in source.collect(planned.task, asker):
+            scribe.write(item)
+    except (UndeclaredCall, PluginFault) as error:
+        return str(error)
+    except Exception as error:  # the plugin boundary: whatever it raises is a gap of all its kinds
+        log.debug("task %s failed", planned.id, exc_info=True)
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _finished(
     planned: Planned,
-    source: Source,
     asker: Asker,
     scribe: Scribe,
     kinds: Mapping[str, Kind],
     redactor: Redactor,
+    due: Mapping[str, Due],
+    failure: str,
 ) -> Written:
+    """Write the gaps that follow from the calls, and close the segment."""
     task = planned.task
-    due = {call_id(task.target, each.op, asker.shown(each.op, each.params), 1): each for each in task.due}
-    failure = ""
-    try:
-        for item in source.collect(task, asker):
-            scribe.write(item)
-    except (UndeclaredCall, PluginFault) as error:
-        failure = str(error)
-    except Exception as error:  # the plugin boundary: whatever it raises is a gap of all its kinds
-        log.debug("task %s failed", planned.id, exc_info=True)
-        failure = f"{type(error).__name__}: {error}"
     failure = failure or asker.broken
     if failure:
         failure = redactor.line(f"plugin {task.target.source}: {' '.join(failure.split())}")

@@ -35,6 +35,8 @@ KIND = Kind(
         Column("arguments", "VARCHAR[]", "arguments", free_text=True),
         Column("anything", "JSON", "anything", free_text=True),
         Column("plain", "VARCHAR", "plain"),
+        Column("settings", "JSON", "settings", free_text=True, literals=("value",)),
+        Column("files", "JSON", "files", free_text=True, literals=("*",)),
     ),
     identity=("login",),
     operations=(Operation("host:things", "none"),),
@@ -284,6 +286,37 @@ def test_a_name_beside_a_value_tells_what_it_is() -> None:
     data, redactions = redactor().record(record(Environment=environment))
     assert data["Environment"][0] == {"name": "PATH", "value": "/bin"}
     assert redactions == [{"path": "Environment[1].value", "by": "keyword", "digest": KEYS.redaction(secret)}]
+
+
+def test_literals_are_not_kept_and_a_secret_among_them_is_still_told() -> None:
+    env = [{"name": "MODE", "value": "fast"}, {"name": "DB_PASSWORD", "value": "hunter2"}]
+    secret = "password = correcthorse9"
+    files = {"a.ini": "mode = fast", "b.ini": secret, "empty": "", "deep": {"x": ["y"]}}
+    data, redactions = redactor().record(record(settings={"env": env}, files=files))
+    mode, password = data["settings"]["env"]
+    assert mode == {"name": "MODE", "value": "[not kept]"}
+    assert password["value"].startswith("[redacted hmac:")
+    assert data["files"]["a.ini"] == "[not kept]"
+    assert data["files"]["b.ini"].startswith("[redacted hmac:")
+    assert data["files"]["b.ini"].endswith("]")
+    assert data["files"]["empty"] == ""
+    assert data["files"]["deep"] == {"x": ["[not kept]"]}
+    assert [each["path"] for each in redactions] == ["settings.env[1].value", 'files["b.ini"]']
+    assert {each["by"] for each in redactions} == {"keyword"}
+
+
+@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_no_text_below_a_literal_member_is_ever_written(value: Json) -> None:
+    data, _ = redactor().record(record(settings={"value": value}))
+
+    def leaves(found: Json) -> set[str]:
+        if isinstance(found, str):
+            return {found}
+        inner = found.values() if isinstance(found, dict) else found
+        return {each for one in inner for each in leaves(one)}
+
+    kept = leaves(data["settings"]["value"])
+    assert all(not each.strip() or each.startswith(("[not kept]", "[redacted hmac:")) for each in kept)
 
 
 def test_odd_names_are_quoted_in_a_path() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,6 +14,7 @@ from collector.model import (
     CallFailed,
     ColumnGap,
     Due,
+    Fault,
     Gap,
     Outcome,
     Record,
@@ -372,3 +373,52 @@ def test_no_secret_reaches_a_segment_or_the_ledger(made: ModuleType, rig: Any) -
         assert secret not in written
     assert "MIIEpAIBAAKCAQEA7bq" not in written
     assert ran.records[0]["data"]["token"] == rig.keys.redaction(SECRETS["declared"])
+
+
+def moving(made: ModuleType, times: int) -> tuple[Any, list[str]]:
+    """A source whose list of two pages has changed when its second page is asked for, so many times."""
+    asked: list[str] = []
+
+    class Moving(made.Made):
+        errors: ClassVar[dict[str, Fault]] = {**made.Made.errors, "Gone": Fault(Outcome.TRUNCATED, again=True)}
+
+        def send(self, target: Any, op: str, params: Any, timeout: float) -> Reply:
+            asked.append(f"{op} {params.get('page', 0)}")
+            if op == made.LIST and params.get("page") and asked.count(asked[-1]) <= times:
+                raise CallFailed("Gone", "the list has changed")
+            return replace(super().send(target, op, params, timeout), keep=False)
+
+    return Moving, asked
+
+
+def test_a_list_that_changes_is_begun_again_and_only_the_second_reading_counts(
+    made: ModuleType, rig: Any
+) -> None:
+    source, asked = moving(made, 1)
+    ran = rig.one(source)
+    assert [record["id"] for record in ran.records] == ["a", "b", "c"]
+    assert (ran.gaps, ran.written.complete, ran.written.records) == ([], True, {"made_thing": 3})
+    assert asked.count(f"{made.LIST} 0") == 2
+    first, second = ran.entries(made.LIST)
+    assert "begun again" in first.detail
+    assert "the list has changed" in first.detail
+    assert (first.outcome, second.outcome, second.detail) == (Outcome.OK, Outcome.OK, "")
+
+
+def test_a_list_that_changes_twice_is_a_gap_and_of_one_moment(made: ModuleType, rig: Any) -> None:
+    source, asked = moving(made, 9)
+    ran = rig.one(source)
+    assert [record["id"] for record in ran.records] == ["a", "b"]
+    assert (ran.reasons(), ran.written.complete) == (["truncated"], False)
+    assert asked.count(f"{made.LIST} 0") == 2
+
+
+def test_what_is_not_to_be_kept_is_not_given_again(made: ModuleType, rig: Any) -> None:
+    def collect(task: Task, ask: Any) -> Any:
+        list(ask.pages(made.LIST))
+        yield from ()
+        list(ask.pages(made.LIST))
+
+    source, _ = moving(made, 0)
+    ran = rig.one(type("Twice", (source,), {"collect": lambda self, *args: collect(*args)}))
+    assert "too large to keep" in ran.written.failure
