@@ -23,7 +23,8 @@ _HOMES = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west
 
 _SESSION_NAME = "evidence-collector"
 _KEPT = 24  # clients of one target; some 2 MB each
-_MODELS = 100  # entries of the loader, some five for each service
+_READ = 100  # entries of the loader, some five for each service
+_MODELS = Path(__file__).parent / "generated" / "models"  # cut by tools/generate_aws_models.py
 _POOL = 32  # connections to one service at the same time
 
 
@@ -53,12 +54,24 @@ class Login:
 
 @cache
 def _loader() -> Any:
+    import botocore
     import orjson
     from botocore.loaders import JSONFileLoader, Loader
     from isal import igzip
 
+    own = Path(botocore.__file__).parent / "data"
+
     class Quick(JSONFileLoader):  # type: ignore[misc]  # botocore has no types
-        """Reads a model in a fifth of the time."""
+        """Reads models in a fifth of the time, and those of services as far as they are asked."""
+
+        def load_file(self, file_path: str) -> Any:
+            """botocore's hook. A model that users have put in place of its own is read as it is."""
+            path = Path(file_path)
+            if path.name == "service-2" and path.parents[2] == own:
+                cut = _MODELS / f"{path.parts[-3]}.json"
+                if cut.is_file():
+                    return orjson.loads(cut.read_bytes())
+            return super().load_file(file_path)
 
         def _load_file(self, full_path: str, open_method: Any) -> Any:  # noqa: ARG002 - botocore's signature
             path = Path(full_path)
@@ -72,7 +85,7 @@ def _loader() -> Any:
 
         def __setitem__(self, key: Any, value: Any) -> None:
             super().__setitem__(key, value)
-            while len(self) > _MODELS:
+            while len(self) > _READ:
                 self.popitem(last=False)
 
     loader = Loader(file_loader=Quick())

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import botocore
 import pytest
+from botocore.loaders import Loader
 
 from collector.testing import check_derived, check_source
+from collector_aws import sessions
 from collector_aws.catalogue import catalogue
+from collector_aws.sessions import Clients, Login
 from collector_aws.source import Aws
 from collector_aws.statements import STATEMENTS
 
@@ -22,8 +27,8 @@ SERVICES = sorted((PLUGIN / "services").glob("*.toml"))
 
 
 @cache
-def compiler() -> Any:
-    spec = importlib.util.spec_from_file_location("generate_aws", ROOT / "tools" / "generate_aws.py")
+def compiler(name: str = "generate_aws") -> Any:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -46,6 +51,34 @@ def test_what_is_checked_in_is_what_the_service_file_and_the_models_give(path: P
 
 def test_nothing_is_generated_from_a_file_that_is_gone() -> None:
     assert {path.stem for path in (PLUGIN / "generated").glob("*.json")} == {path.stem for path in SERVICES}
+
+
+def test_models_that_are_checked_in_are_what_botocore_gives_of_the_operations_that_are_asked() -> None:
+    cutter = compiler("generate_aws_models")
+    made = {service: cutter.written(cutter.cut(service, asked)) for service, asked in cutter.asked().items()}
+    checked_in = {path.stem: path.read_text("utf-8") for path in cutter.MODELS.glob("*.json")}
+    assert made == checked_in, "run: python tools/generate_aws_models.py"
+
+
+def test_a_client_knows_every_operation_of_every_kind() -> None:
+    clients, login = Clients(), Login()
+    for kind in Aws.kinds:
+        for operation in kind.operations:
+            service, _, action = operation.name.partition(":")
+            made = clients.get(login, service, "us-east-1", 10.0)
+            assert action in made.meta.method_to_api_mapping.values(), operation.name
+
+
+def test_a_model_that_users_put_in_place_of_botocores_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Path(botocore.__file__).parent / "data" / "sqs"
+    cut = sessions._loader.__wrapped__().load_service_model("sqs", "service-2")
+    shutil.copytree(own, tmp_path / "sqs")
+    monkeypatch.setattr(Loader, "CUSTOMER_DATA_PATH", str(tmp_path))
+    whole = sessions._loader.__wrapped__().load_service_model("sqs", "service-2")
+    assert set(cut["operations"]) == {"GetQueueAttributes", "ListQueues"}
+    assert set(whole["operations"]) > set(cut["operations"])
 
 
 @pytest.mark.parametrize(
