@@ -58,9 +58,10 @@ class Stamper:
     Attributes:
         mode: what it does: "good", or one of the ways to misbehave that `_answer` names.
         asked: how often it was asked.
+        between: the certificate between its root and its own, if there is one.
     """
 
-    def __init__(self, folder: Path, *, expired: bool = False) -> None:
+    def __init__(self, folder: Path, *, expired: bool = False, between: bool = False) -> None:
         self.folder, self.mode, self.asked = folder, "good", 0
         self.hold = threading.Event()
         self._lock, self._last = threading.Lock(), b""
@@ -72,7 +73,11 @@ class Stamper:
         authority = x509.BasicConstraints(ca=True, path_length=None)
         self.root = _certificate("root", root, "root", root, [authority], since, now + timedelta(days=30))
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
-        leaf = _certificate("tsa", key, "root", root, [usage], since, until)
+        issuer, by, self.between = "root", root, None
+        if between:
+            issuer, by = "between", ec.generate_private_key(ec.SECP256R1())
+            self.between = _certificate("between", by, "root", root, [authority], since, until)
+        leaf = _certificate("tsa", key, issuer, by, [usage], since, until)
         (folder / "root.pem").write_bytes(self.root.public_bytes(Encoding.PEM))
         (folder / "tsa.pem").write_bytes(leaf.public_bytes(Encoding.PEM))
         (folder / "tsa.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -89,7 +94,9 @@ class Stamper:
 
     @property
     def certificates(self) -> tuple[bytes, ...]:
-        return (self.root.public_bytes(Encoding.DER),)
+        """The root, and what is between it and the certificate that signs; a stamp brings that one alone."""
+        chain = (self.root, self.between)
+        return tuple(each.public_bytes(Encoding.DER) for each in chain if each is not None)
 
     def stop(self) -> None:
         self.hold.set()

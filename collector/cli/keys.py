@@ -1,4 +1,7 @@
-"""`keys`: whose signatures count, a new key in the place of the old one, and keys that count no more."""
+"""`keys`: whose signatures count, a new key in the place of the old one, and keys that count no more.
+
+And the authorities whose time stamps count, for cosign.
+"""
 
 from __future__ import annotations
 
@@ -111,6 +114,22 @@ def revoke(
         "signs": signing is not None and signing.fingerprint == revoked,
     }
     output.give(value, lambda page: _revoked(value, page))
+
+
+@keys.command("trusted-root")
+@_TRUST
+@printing
+def trusted_root(trust: Path | None, output: Output) -> None:
+    """Print the time stamp authorities of the trust file as cosign takes them.
+
+    The output is a Sigstore trusted root in JSON, for `cosign verify-blob-attestation --trusted-root`.
+    """
+    from collector.bundle.trust import load_trust
+    from collector.bundle.trusted_root import trusted_root as made
+    from collector.canonical import loads
+
+    data = made(load_trust(_place(trust)))
+    output.give(loads(data), lambda _: [data.decode()])
 
 
 def _place(trust: Path | None) -> Path:

@@ -21,9 +21,10 @@ from collector.bundle.authority import TimeAuthority
 from collector.bundle.seal import seal
 from collector.bundle.sign import parse_envelope, signatures
 from collector.bundle.statement import PREDICATE_TYPE
-from collector.bundle.trust import Trust
+from collector.bundle.trust import Authority, Trust, trust_of_key
+from collector.bundle.trusted_root import trusted_root
 from collector.bundle.verify import verify
-from collector.model import VerifyError
+from collector.model import ConfigError, VerifyError
 
 COSIGN = os.environ.get("COSIGN") or shutil.which("cosign")
 needs_cosign = pytest.mark.skipif(
@@ -63,21 +64,55 @@ def unpacked(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(archive.read(member.name))
     shutil.copyfile(keys / f"{request.param}.pub.pem", out / "key.pem")
-    chain = [
-        {"rawBytes": base64.b64encode(each.public_bytes(Encoding.DER)).decode()}
-        for each in (tsa.leaf, tsa.root)
-    ]
-    authority = {
-        "subject": {"organization": "test", "commonName": "tsa"},
-        "uri": tsa.url,
-        "certChain": {"certificates": chain},
-        "validFor": {"start": "2020-01-01T00:00:00Z"},
-    }
-    media = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
-    empty: dict[str, Any] = {"tlogs": [], "certificateAuthorities": [], "ctlogs": []}
-    root = {"mediaType": media, "timestampAuthorities": [authority], **empty}
-    (out / "root.json").write_text(json.dumps(root))
+    trust = Trust(trust_of_key(out / "key.pem").keys, (Authority("tsa", tsa.certificates),))
+    (out / "root.json").write_bytes(trusted_root(trust))
     return out, tsa
+
+
+@needs_cosign
+def test_cosign_takes_chains_of_several_certificates_and_several_roots(
+    run: tuple[Path, dict[str, Any]],
+    signer: Callable[[str], Signer],
+    keys: Path,
+    stamper: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    folder, facts = run
+    facts["window"] = {"from": "2020-01-01T00:00:00Z", "to": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+    tsa, foreign = stamper(between=True), stamper("foreign")
+    asked = [TimeAuthority("tsa", tsa.url, tsa.certificates)]
+    assert not seal(folder, facts, signer("ed"), tmp_path / "bundle.zip", authorities=asked).unstamped
+    root, between = tsa.certificates
+    stray = stamper("stray", between=True).certificates[1]  # it is called as ours, and by another root
+    leaf = tsa.leaf.public_bytes(Encoding.DER)
+    with Archive(tmp_path / "bundle.zip") as archive:
+        for name in ("statement.sigstore.json", "plan.json"):
+            (tmp_path / name).write_bytes(archive.read(name))
+    shutil.copyfile(keys / "ed.pub.pem", tmp_path / "key.pem")
+    chains = {
+        (root, between): True,
+        (between, root): True,
+        (leaf, between, root): True,
+        (*foreign.certificates, root, between): True,
+        (root,): False,
+        (root, stray): False,
+        foreign.certificates: False,
+    }
+    for certificates, good in chains.items():
+        trust = Trust(trust_of_key(tmp_path / "key.pem").keys, (Authority("x", certificates),))
+        (tmp_path / "root.json").write_bytes(trusted_root(trust))
+        done = cosign(tmp_path)
+        assert (done.returncode == 0) == good, done.stderr
+        stamped = verify(tmp_path / "bundle.zip", trust).stamps
+        assert bool(stamped) == good
+
+
+def test_a_trusted_root_needs_an_authority_and_its_root(trust: Trust, stamper: Callable[..., Any]) -> None:
+    with pytest.raises(ConfigError, match=r"no \[\[authority\]\]"):
+        trusted_root(trust)
+    tsa = stamper(between=True)
+    with pytest.raises(ConfigError, match="authority tsa has no root certificate"):
+        trusted_root(Trust(trust.keys, (Authority("tsa", tsa.certificates[1:]),)))
 
 
 def cosign(out: Path, blob: str = "plan.json") -> subprocess.CompletedProcess[str]:

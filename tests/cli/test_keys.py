@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -275,3 +276,18 @@ def test_a_trust_file_behind_a_link_is_changed_where_it_lies(small: Any, tmp_pat
     assert trust.is_symlink()
     assert len(load_trust(place).keys) == 2
     assert stat.S_IMODE(place.stat().st_mode) == 0o644
+
+
+def test_the_trusted_root_for_cosign_holds_the_authorities_of_the_trust_file(
+    small: Any, stamper: Any, tmp_path: Path
+) -> None:
+    done = small("keys", "trusted-root")
+    assert done.returncode == 2
+    assert "no [[authority]]" in done.stderr
+    shutil.copyfile(config(small) / "trust.toml", tmp_path / "trust.toml")
+    with (tmp_path / "trust.toml").open("a") as file:
+        file.write(f'\n[[authority]]\nname = "tsa"\nfile = "{stamper().folder / "root.pem"}"\n')
+    done = small("keys", "trusted-root", "--trust", tmp_path / "trust.toml")
+    (entry,) = json.loads(done.stdout)["timestampAuthorities"]
+    assert entry["subject"]["commonName"] == "tsa"
+    assert asked(small, "keys", "trusted-root", "--trust", tmp_path / "trust.toml") == json.loads(done.stdout)
