@@ -1,0 +1,202 @@
+"""Containers as their templates ask for them: a container's own setting before its pod's, defaults filled in.
+
+What unset means follows the API reference of Container, SecurityContext and PodSecurityContext, for images
+the rules of the kubelet: no tag is `latest`, and `latest` is pulled always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from collector.model import Column, Identity, Json, Kind, Record
+from collector_kubernetes.catalogue import template_lists
+from collector_kubernetes.objects import identifier
+
+__all__ = ["ADDED", "CONTAINER", "WRITTEN", "containers"]
+
+WRITTEN = (("initContainers", "init"), ("containers", "container"))
+ADDED = (("ephemeralContainers", "ephemeral"),)
+"""Where a pod's containers stand, and their role. The last come only after a pod was made."""
+
+_SECCOMP = "seccomp.security.alpha.kubernetes.io/pod"  # before 1.19, and understood until 1.26
+_SECCOMP_OF = "container.seccomp.security.alpha.kubernetes.io/"
+_APP_ARMOR_OF = "container.apparmor.security.beta.kubernetes.io/"  # before 1.30
+
+CONTAINER = Kind(
+    name="kubernetes_container",
+    title="Containers of workloads, each as its template was written",
+    columns=(
+        Column("workload_kind", "VARCHAR", "kind of the workload", identity=Identity.RESOURCE),
+        Column("namespace", "VARCHAR", "the namespace that it lies in", identity=Identity.RESOURCE),
+        Column("workload", "VARCHAR", "name of the workload", identity=Identity.RESOURCE),
+        Column("name", "VARCHAR", "name of the container", identity=Identity.RESOURCE),
+        Column("role", "VARCHAR", "container, init, sidecar (an init container that stays) or ephemeral"),
+        Column("image", "VARCHAR", "image as it was written", identity=Identity.RESOURCE),
+        Column("registry", "VARCHAR", "host that the image comes from; docker.io where none is named"),
+        Column("repository", "VARCHAR", "the image without host, tag and digest"),
+        Column("tag", "VARCHAR", "the image's tag; latest where it has neither tag nor digest"),
+        Column("digest", "VARCHAR", "the image's digest; NULL: it has none"),
+        Column("pull_policy", "VARCHAR", "when the image is fetched"),
+        Column("privileged", "BOOLEAN", "whether it may do all that the node may"),
+        Column("privilege_escalation", "BOOLEAN", "whether a process may gain more than its parent has"),
+        Column("run_as_non_root", "BOOLEAN", "whether it refuses to run as root; NULL: not set"),
+        Column("run_as_user", "BIGINT", "its user; NULL: the image's"),
+        Column("run_as_group", "BIGINT", "its group; NULL: the image's"),
+        Column("read_only_root", "BOOLEAN", "whether its root file system cannot be written"),
+        Column("capabilities_added", "VARCHAR[]", "capabilities that it gets beyond the runtime's own"),
+        Column("capabilities_dropped", "VARCHAR[]", "capabilities that it goes without"),
+        Column("seccomp", "VARCHAR", "type of its seccomp profile; NULL: not set"),
+        Column("app_armor", "VARCHAR", "type of its AppArmor profile; NULL: not set"),
+        Column("selinux_type", "VARCHAR", "type of its SELinux label; NULL: the runtime's"),
+        Column("selinux_user", "VARCHAR", "user of its SELinux label"),
+        Column("selinux_role", "VARCHAR", "role of its SELinux label"),
+        Column("proc_mount", "VARCHAR", "how much of /proc it sees"),
+        Column("windows_host_process", "BOOLEAN", "whether it runs as a process of a Windows node"),
+        Column("host_ports", "BIGINT[]", "ports of the node that it takes"),
+        Column("cpu_request", "VARCHAR", "CPU that it is sure to get"),
+        Column("cpu_limit", "VARCHAR", "CPU that it gets at most"),
+        Column("memory_request", "VARCHAR", "memory that it is sure to get"),
+        Column("memory_limit", "VARCHAR", "memory that it gets at most"),
+        Column("storage_limit", "VARCHAR", "space on the node that it gets at most"),
+        Column("liveness", "BOOLEAN", "whether it is asked if it lives"),
+        Column("readiness", "BOOLEAN", "whether it is asked if it can serve"),
+        Column("env_names", "VARCHAR[]", "names of its environment variables"),
+        Column("env_secrets", "VARCHAR[]", "secrets that its environment variables are taken from"),
+        Column("mounts", "VARCHAR[]", "where it mounts volumes"),
+        Column("host_path_writable", "BOOLEAN", "whether it can write to a path of the node that it mounts"),
+    ),
+    identity=("workload_kind", "namespace", "workload", "name"),
+    operations=template_lists(),
+    examples=("SELECT namespace, workload, name, image FROM kubernetes_container WHERE tag = 'latest'",),
+)
+
+
+def containers(
+    object_kind: str,
+    metadata: Mapping[str, Json],
+    pod: Mapping[str, Json],
+    spec: Mapping[str, Json],
+    roles: tuple[tuple[str, str], ...],
+    scope: Mapping[str, str],
+    call: str,
+) -> Iterator[Record]:
+    """The containers of a template; `metadata` is the workload's, `pod` that of the template."""
+    named = {
+        "workload_kind": object_kind,
+        "namespace": metadata.get("namespace"),
+        "workload": metadata.get("name"),
+    }
+    annotations = pod.get("annotations") or {}
+    host_paths = {each.get("name") for each in spec.get("volumes") or () if each.get("hostPath") is not None}
+    for field, role in roles:
+        for each in spec.get(field) or ():
+            stays = role == "init" and each.get("restartPolicy") == "Always"
+            data = {
+                **named,
+                "name": each.get("name"),
+                "role": "sidecar" if stays else role,
+                **_image(each),
+                **_security(each, spec.get("securityContext") or {}, annotations),
+                **_use(each, host_paths),
+            }
+            kept = {name: value for name, value in data.items() if value is not None}
+            id_ = identifier(object_kind, metadata, str(each.get("name")))
+            yield Record(CONTAINER.name, id_, scope, (call,), kept)
+
+
+def _image(each: Mapping[str, Json]) -> dict[str, Json]:
+    image = str(each.get("image") or "")
+    name, _, digest = image.partition("@")
+    path, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:
+        path, tag = name, ""
+    host, slash, rest = path.partition("/")
+    if not slash or not ("." in host or ":" in host or host == "localhost"):
+        host, rest = "docker.io", path
+    if not tag and not digest:
+        tag = "latest"
+    default = "Always" if tag == "latest" and not digest else "IfNotPresent"
+    return {
+        "image": image or None,
+        "registry": host,
+        "repository": rest,
+        "tag": tag or None,
+        "digest": digest or None,
+        "pull_policy": each.get("imagePullPolicy") or default,
+    }
+
+
+def _security(
+    each: Mapping[str, Json], pod: Mapping[str, Json], annotations: Mapping[str, Json]
+) -> dict[str, Json]:
+    own = each.get("securityContext") or {}
+
+    def either(name: str) -> Json:
+        return pod.get(name) if own.get(name) is None else own.get(name)
+
+    capabilities = own.get("capabilities") or {}
+    added = capabilities.get("add") or []
+    privileged = own.get("privileged") or False
+    selinux = either("seLinuxOptions") or {}
+    windows = either("windowsOptions") or {}
+    name = each.get("name")
+    return {
+        "privileged": privileged,
+        "privilege_escalation": True
+        if privileged or "SYS_ADMIN" in added or "CAP_SYS_ADMIN" in added
+        else own.get("allowPrivilegeEscalation") is not False,
+        "run_as_non_root": either("runAsNonRoot"),
+        "run_as_user": either("runAsUser"),
+        "run_as_group": either("runAsGroup"),
+        "read_only_root": own.get("readOnlyRootFilesystem") or False,
+        "capabilities_added": [str(one).removeprefix("CAP_") for one in added],
+        "capabilities_dropped": [str(one).removeprefix("CAP_") for one in capabilities.get("drop") or ()],
+        "seccomp": (either("seccompProfile") or {}).get("type")
+        or _profile(annotations.get(f"{_SECCOMP_OF}{name}") or annotations.get(_SECCOMP)),
+        "app_armor": (either("appArmorProfile") or {}).get("type")
+        or _profile(annotations.get(f"{_APP_ARMOR_OF}{name}")),
+        "selinux_type": selinux.get("type"),
+        "selinux_user": selinux.get("user"),
+        "selinux_role": selinux.get("role"),
+        "proc_mount": own.get("procMount") or "Default",
+        "windows_host_process": windows.get("hostProcess") or False,
+    }
+
+
+def _profile(annotation: Json) -> str | None:
+    """A profile as annotations spelt it, in the words of the fields that came after them."""
+    if not isinstance(annotation, str) or not annotation:
+        return None
+    if annotation in ("runtime/default", "docker/default"):
+        return "RuntimeDefault"
+    return "Localhost" if annotation.startswith("localhost/") else "Unconfined"
+
+
+def _use(each: Mapping[str, Json], host_paths: set[Json]) -> dict[str, Json]:
+    resources = each.get("resources") or {}
+    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    env, whole = each.get("env") or (), each.get("envFrom") or ()
+    mounts = each.get("volumeMounts") or ()
+    keyed = [(one.get("valueFrom") or {}).get("secretKeyRef") or {} for one in env]
+    secrets = {one.get("name") for one in (*keyed, *(one.get("secretRef") or {} for one in whole))}
+    ports = [one.get("hostPort") for one in each.get("ports") or ()]
+    return {
+        "host_ports": [port for port in ports if port],
+        "cpu_request": _text(requests.get("cpu", limits.get("cpu"))),
+        "cpu_limit": _text(limits.get("cpu")),
+        "memory_request": _text(requests.get("memory", limits.get("memory"))),
+        "memory_limit": _text(limits.get("memory")),
+        "storage_limit": _text(limits.get("ephemeral-storage")),
+        "liveness": each.get("livenessProbe") is not None,
+        "readiness": each.get("readinessProbe") is not None,
+        "env_names": [str(one.get("name")) for one in env],
+        "env_secrets": sorted(str(name) for name in secrets if name),
+        "mounts": [str(one.get("mountPath")) for one in mounts],
+        "host_path_writable": any(
+            one.get("name") in host_paths and not one.get("readOnly") for one in mounts
+        ),
+    }
+
+
+def _text(value: Json) -> str | None:
+    return None if value is None else str(value)

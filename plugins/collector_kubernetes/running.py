@@ -1,0 +1,117 @@
+"""What pods tell beside themselves: images that run, and the settings of the control plane's components."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from collector.model import Column, Gap, Identity, Json, Kind, Outcome, Record
+from collector_kubernetes.catalogue import catalogue
+
+__all__ = ["COMPONENT", "IMAGE", "Running"]
+
+_PODS = catalogue()["kubernetes_pod"].kind.operations
+_COMPONENTS = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "etcd",
+    "cloud-controller-manager",
+)
+_SYSTEM = "kube-system"
+_MOST_IMAGES = 100_000  # images of one cluster that are told apart; each costs some 300 bytes of memory
+_STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+
+IMAGE = Kind(
+    name="kubernetes_image",
+    title="Images that run, with the digests that nodes fetched",
+    columns=(
+        Column("image", "VARCHAR", "image as the node names it", identity=Identity.RESOURCE),
+        Column(
+            "image_id", "VARCHAR", "what the node fetched: host, path and digest", identity=Identity.RESOURCE
+        ),
+        Column("digest", "VARCHAR", "its digest; NULL: the node names none"),
+    ),
+    identity=("image", "image_id"),
+    operations=_PODS,
+    examples=("SELECT image, count(*) FROM kubernetes_image GROUP BY image HAVING count(*) > 1",),
+)
+
+COMPONENT = Kind(
+    name="kubernetes_component",
+    title="Components of the control plane that run as pods, with their command line's flags",
+    columns=(
+        Column("component", "VARCHAR", "kube-apiserver, kube-scheduler, etcd, …", identity=Identity.RESOURCE),
+        Column("pod", "VARCHAR", "the pod that it runs in", identity=Identity.RESOURCE),
+        Column("node", "VARCHAR", "the node that the pod runs on", identity=Identity.RESOURCE),
+        Column("image", "VARCHAR", "its image", identity=Identity.RESOURCE),
+        Column("static", "BOOLEAN", "whether the node runs it from a file of its own"),
+        Column("flags", "JSON", "flags by name without dashes; true where one has no value", free_text=True),
+    ),
+    identity=("component", "pod"),
+    operations=_PODS,
+    examples=("SELECT pod, flags->>'$.\"authorization-mode\"' FROM kubernetes_component",),
+)
+
+
+class Running:
+    """Looks at pods one after the other; gives each image once."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, str]] = set()
+
+    def records(self, pod: Mapping[str, Json], scope: Mapping[str, str], call: str) -> Iterator[Record | Gap]:
+        """What a pod tells that no pod before it did."""
+        yield from self._images(pod.get("status") or {}, scope, call)
+        if (pod.get("metadata") or {}).get("namespace") == _SYSTEM:
+            yield from _components(pod, scope, call)
+
+    def _images(
+        self, status: Mapping[str, Json], scope: Mapping[str, str], call: str
+    ) -> Iterator[Record | Gap]:
+        for each in (one for name in _STATUSES for one in status.get(name) or ()):
+            image, fetched = str(each.get("image") or ""), str(each.get("imageID") or "")
+            if not fetched or (image, fetched) in self._seen:
+                continue
+            if len(self._seen) == _MOST_IMAGES:
+                yield Gap(IMAGE.name, scope, Outcome.BUDGET, call, f"more than {_MOST_IMAGES} images")
+            self._seen.add((image, fetched))
+            if len(self._seen) > _MOST_IMAGES:
+                return
+            digest = fetched.rpartition("@")[2]
+            data = {"image": image, "image_id": fetched} | ({"digest": digest} if ":" in digest else {})
+            yield Record(IMAGE.name, f"Image/{image}/{fetched}", scope, (call,), data)
+
+
+def _components(pod: Mapping[str, Json], scope: Mapping[str, str], call: str) -> Iterator[Record]:
+    metadata, spec = pod.get("metadata") or {}, pod.get("spec") or {}
+    static = any(each.get("kind") == "Node" for each in metadata.get("ownerReferences") or ())
+    for each in spec.get("containers") or ():
+        words = [str(word) for word in (*(each.get("command") or ()), *(each.get("args") or ()))]
+        names = {word.rpartition("/")[2] for word in words[:1]} | {str(each.get("name"))}
+        component = next((name for name in _COMPONENTS if name in names), None)
+        if component is None:
+            continue
+        data = {
+            "component": component,
+            "pod": metadata.get("name"),
+            "node": spec.get("nodeName"),
+            "image": each.get("image"),
+            "static": static,
+            "flags": _flags(words),
+        }
+        kept = {name: value for name, value in data.items() if value is not None}
+        yield Record(COMPONENT.name, f"Component/{component}/{metadata.get('name')}", scope, (call,), kept)
+
+
+def _flags(words: list[str]) -> dict[str, Json]:
+    """Flags of a Go program: `--name=value`, `--name value`, or `--name` alone; the last of a name counts."""
+    flags: dict[str, Json] = {}
+    for word, following in zip(words, [*words[1:], "-"], strict=True):
+        if not word.startswith("-"):
+            continue
+        name, given, value = word.lstrip("-").partition("=")
+        if given:
+            flags[name] = value
+        elif name:
+            flags[name] = True if following.startswith("-") else following
+    return flags

@@ -1,0 +1,117 @@
+"""What a cluster serves: its version, and at which version of the API each kind is to be read.
+
+Asked of every version that is served and not of the preferred one alone: 1.20 prefers `batch/v1`, and
+has cron jobs in `batch/v1beta1` only (API reference: APIVersions, APIGroupList, APIResourceList).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from collector.model import Answer, Ask, Column, Json, Kind, Operation, Record
+from collector_kubernetes.catalogue import EVERY, Node, catalogue
+
+__all__ = ["CLUSTER", "DISCOVERY", "cluster", "discovered", "resources", "version_of"]
+
+VERSION, CORE, GROUPS, RESOURCES = (
+    f"kubernetes:{name}" for name in ("version", "core-versions", "groups", "resources")
+)
+DISCOVERY = (
+    Operation(VERSION, "get /version"),
+    Operation(CORE, "get /api"),
+    Operation(GROUPS, "get /apis"),
+    Operation(RESOURCES, "get /api/*, get /apis/*"),
+)
+
+CLUSTER = Kind(
+    name="kubernetes_cluster",
+    title="The cluster's version, and the versions of the API that it serves",
+    columns=(
+        Column("gitVersion", "VARCHAR", "version as the server names it"),
+        Column("major", "BIGINT", "its first number"),
+        Column("minor", "BIGINT", "its second number"),
+        Column("platform", "VARCHAR", "what the server was built for"),
+        Column("buildDate", "TIMESTAMP", "when the server was built"),
+        Column("goVersion", "VARCHAR", "version of Go that it was built with"),
+        Column("groups", "VARCHAR[]", "versions of the API that it serves, sorted", (GROUPS,)),
+    ),
+    identity=("gitVersion",),
+    operations=(DISCOVERY[0], Operation(GROUPS, "get /apis", lists=False)),
+    examples=("SELECT gitVersion FROM kubernetes_cluster WHERE minor < 32",),
+)
+
+Served = Mapping[str, Sequence[str]]
+
+
+def discovered(ask: Ask, more: Mapping[str, Json]) -> dict[str, Json]:
+    """What one cluster serves.
+
+    Returns:
+        `reached`: whether it answered at all; `complete`: whether every question was answered;
+        `served`: by version of the API, the resources that can be listed. Versions of which no kind is
+        read are not asked about.
+    """
+    if not ask(VERSION, more).ok:
+        return {"reached": False, "complete": False, "served": {}}
+    core, groups = ask(CORE, more), ask(GROUPS, more)
+    wanted = {version for node in catalogue().values() for version in node.served}
+    versions = [version for version in (*_core(core), *_groups(groups)) if version in wanted]
+    asked = ask.many([(RESOURCES, {"version": version, **more}) for version in versions])
+    answers = [answer for (answer,) in asked]
+    served = {
+        version: _listed(answer.data) for version, answer in zip(versions, answers, strict=True) if answer.ok
+    }
+    complete = all(answer.ok for answer in (core, groups, *answers))
+    return {"reached": True, "complete": complete, "served": served}
+
+
+def _core(answer: Answer) -> Iterator[str]:
+    yield from (answer.data.get("versions") or ()) if answer.ok else ()
+
+
+def _groups(answer: Answer) -> Iterator[str]:
+    for group in (answer.data.get("groups") or ()) if answer.ok else ():
+        for version in group.get("versions") or ():
+            yield str(version.get("groupVersion"))
+
+
+def _listed(data: Json) -> list[str]:
+    """The resources of a version that can be listed; what is part of another (`pods/log`) is none."""
+    return sorted(
+        str(each["name"])
+        for each in data.get("resources") or ()
+        if "/" not in each["name"] and "list" in (each.get("verbs") or ())
+    )
+
+
+def version_of(node: Node, served: Served) -> str:
+    """The version of the API at which a kind is to be read; "" where none has it."""
+    for version in node.served:
+        if resources(node, version, served):
+            return version
+    return ""
+
+
+def resources(node: Node, version: str, served: Served) -> list[str]:
+    """What is to be listed at a version for a kind."""
+    known = served.get(version, ())
+    return list(known) if node.resource == EVERY else [node.resource] * (node.resource in known)
+
+
+def cluster(scope: Mapping[str, str], ask: Ask) -> Iterator[Record]:
+    """The record of the cluster itself."""
+    version, groups = ask(VERSION), ask(GROUPS)
+    if not version.ok:
+        return
+    told = version.data
+    data = {name: told.get(name) for name in ("gitVersion", "platform", "buildDate", "goVersion")}
+    data |= {name: _number(told.get(name)) for name in ("major", "minor")}
+    data["groups"] = sorted({"v1", *_groups(groups)}) if groups.ok else None
+    kept = {name: value for name, value in data.items() if value is not None}
+    yield Record(CLUSTER.name, f"Cluster/{scope['cluster']}", scope, (version.call, groups.call), kept)
+
+
+def _number(text: Json) -> int | None:
+    """The number that a version's part begins with: some servers say `27+`."""
+    digits = str(text).rstrip("+")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 6 else None
