@@ -27,6 +27,7 @@ from typing import Any
 from collector.canonical import dumps, file_sha256, loads
 from collector.deliver import backoff, durable
 from collector.deliver.guard import check_push
+from collector.deliver.leftovers import sweep
 from collector.deliver.series import head, parse_key
 from collector.deliver.turns import Over, Turn, side_by_side
 from collector.model import (
@@ -169,6 +170,8 @@ class Outbox:
             patient: leave a sink that failed lately in peace until it is due again.
         """
         now = now or datetime.now(UTC)
+        if series is not None:
+            sweep(self._folder, series)
         turns = [Turn(sink) for sink in sinks]
         due = [turn for turn in turns if not (patient and self._waits(turn, series, now))]
         side_by_side(due, lambda turn: self._serve(turn, series), self._seconds)
@@ -204,7 +207,7 @@ class Outbox:
         """What every sink has leaves."""
         for entry in self.entries(series):
             if wanted and wanted <= entry.done and self._is_in_series(entry):
-                # The note goes first: a bundle without one is asked for again, a note alone stays for ever.
+                # The note goes first: a bundle without one is asked for again.
                 durable.remove(_note(entry.path))
                 durable.remove(entry.path)
 

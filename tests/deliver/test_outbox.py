@@ -351,7 +351,25 @@ def test_a_run_killed_at_any_point_loses_nothing_and_stores_nothing_twice(
         assert chain(folder / "one") == chain(folder / "two") == expected
         assert site.outbox.entries() == []
         assert list(folder.rglob("one/**/*.new")) == []
+        left = [path for path in (folder / "state" / "outbox").rglob("*") if path.is_file()]
+        assert left == [], f"left behind when killed before change {at}"
     assert at > 12  # the run changes files at least so often
+
+
+def test_what_lies_in_the_outbox_and_was_not_left_by_a_run_stays(site: Site, bundle: Any) -> None:
+    """Notes of stamps that are owed outlive their bundles; other series and other files are not ours."""
+    box = site.folder / "state" / "outbox"
+    (box / "acme/20261124T020000Z").mkdir(parents=True)
+    (box / "other/20261124T020000Z").mkdir(parents=True)
+    kept = ["acme/20261124T020000Z/00000001-00112233aabb.stamps.json", "acme/20261124T020000Z/notes.json"]
+    kept += ["other/20261124T020000Z/00000001-00112233aabb.json", "acme/.later.new"]
+    left = ["acme/20261124T020000Z/00000001-00112233aabb.json"]
+    left += [f"acme/20261124T020000Z/.00000001-00112233aabb{end}.new" for end in (".zip", ".json")]
+    for name in (*kept, *left):
+        (box / name).write_bytes(b"x")
+    assert site.run(site.sink("one")).problems == []
+    found = {path.relative_to(box).as_posix() for path in box.rglob("*") if path.is_file()}
+    assert found == set(kept)
 
 
 class Crash(BaseException):
