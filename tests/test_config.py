@@ -382,7 +382,7 @@ def built_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins]:
     import importlib
 
     monkeypatch.syspath_prepend(str(ROOT / "plugins"))
-    names = ("aws", "host", "program", "directory", "file")
+    names = ("aws", "host", "kubernetes", "program", "directory", "file")
     modules: list[ModuleType] = [importlib.import_module(f"collector_{name}") for name in names]
     yield Plugins.of(*modules)
 
