@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from collector.assess import verdict_sql
 from collector.assess.bind import Bound
 from collector.assess.populations import Population, Populations
 from collector.assess.rows import Loaded
 from collector.assess.tables import quoted
+from collector.assess.verdict_sql import FAIL, MAX_DETAIL, NOT_APPLICABLE, PASS, RESULTS, UNKNOWN, literal
 from collector.canonical import dumps, loads
 
 if TYPE_CHECKING:
@@ -23,22 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RESULTS", "Findings", "Judge"]
 
-RESULTS = ("pass", "fail", "unknown", "not_applicable")
-_PASS, _FAIL, _UNKNOWN, _NOT_APPLICABLE = range(4)
-_DETAIL = 300  # characters of a finding's detail
 _FETCH = 20_000  # rows at a time
-
-_KIND, _RESULT, _QUOTE, _SCOPE, _END = (
-    '\',"kind":"\'',
-    '\'","result":"\'',
-    "'\"'",
-    "',\"scope\":'",
-    "',\"waiver\":null}'",
-)
-"""Pieces of a finding's line, as SQL."""
-
-_SCOPE_TEXT = "TRY_CAST(scope AS VARCHAR)"
-
+_FEW = 20_000  # results that are kept at once: of a kind's checks, or of a query
 
 Row = tuple[Any, ...]
 """A finding as the database gives it: its line; or for salts and waivers its line before and after the
@@ -59,28 +47,40 @@ class Findings:
     batches: Iterator[list[Row]]
 
 
+_Subject = tuple[str, str, int, str]
+"""What was judged: scope, id, result and detail."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A check's subjects: a SELECT of `_scope`, `_id`, `r` and `d`, and how many of each result.
+    """A check's subjects, and how many of each result.
 
-    The rows come in order, unless `sort` says that they have to be sorted.
+    Attributes:
+        few: the subjects themselves; None where there may be many.
+        rows: then a SELECT of `_scope`, `_id`, `r` and `d`, in order unless `sort` says otherwise.
     """
 
-    rows: str
     counts: tuple[int, ...]
+    few: Sequence[_Subject] | None = None
+    rows: str = ""
     sort: bool = False
 
 
 def _judged(bound: Bound, table: str, result: str, counts: tuple[int, ...]) -> _Judged:
     """The subjects of one check of a scan. Details are made only where there is something to say."""
-    if not counts[_FAIL] and not counts[_UNKNOWN]:
-        return _Judged(f"SELECT _scope, _id, {result} AS r, '' AS d FROM {table}", counts)
-    detail = _detail(bound, result)
+    if not counts[FAIL] and not counts[UNKNOWN]:
+        return _Judged(counts, rows=f"SELECT _scope, _id, {result} AS r, '' AS d FROM {table}")
+    detail = verdict_sql.detail(bound, result)
     rows = (
         f"SELECT v._scope, v._id, {result} AS r, {detail} AS d FROM {table} AS v "
         f"JOIN t.{quoted(bound.kind)} AS t ON t.rowid = v.__row"
     )
-    return _Judged(rows, counts, sort=True)
+    return _Judged(counts, rows=rows, sort=True)
+
+
+def _few(subjects: Sequence[_Subject]) -> _Judged:
+    results = [result for _, _, result, _ in subjects]
+    return _Judged(tuple(results.count(code) for code in range(len(RESULTS))), subjects)
 
 
 class Judge:
@@ -144,7 +144,7 @@ class Judge:
             if not self._loaded.counts.get(kind):
                 continue  # planning a statement costs milliseconds, and there may be hundreds of kinds
             together = not any(bound.check.id in self._alone for bound in group)
-            error = self._try_scan(kind, group, f"v.{quoted(kind)}") if together else "apart"
+            error = self._try(kind, group, kind) if together else "apart"
             if error:
                 self._one_by_one(kind, group)
             for bound in all_of_kind:
@@ -153,15 +153,22 @@ class Judge:
 
     def _one_by_one(self, kind: str, group: Sequence[Bound]) -> None:
         for number, bound in enumerate(group):
-            if error := self._try_scan(kind, [bound], f"v.{quoted(f'{kind} {number}')}"):
+            if error := self._try(kind, [bound], f"{kind} {number}"):
                 self._skip[bound.check.id] = error
 
-    def _try_scan(self, kind: str, group: Sequence[Bound], table: str) -> str:
+    def _try(self, kind: str, group: Sequence[Bound], name: str) -> str:
         """Judge a kind's rows by a group of checks. Returns the error, "" if there was none."""
         if not group:
             return ""
-        columns = ", ".join(f"{_verdict(bound)} AS __r{number}" for number, bound in enumerate(group))
         self._running([bound.check.id for bound in group])
+        if self._loaded.counts[kind] * len(group) <= _FEW:
+            return self._try_at_once(kind, group)
+        return self._try_scan(kind, group, f"v.{quoted(name)}")
+
+    def _try_scan(self, kind: str, group: Sequence[Bound], table: str) -> str:
+        columns = ", ".join(
+            f"{verdict_sql.verdict(bound)} AS __r{number}" for number, bound in enumerate(group)
+        )
         error = self._run(
             f"CREATE TABLE {table} AS SELECT rowid AS __row, _scope, _id, {columns} "
             f"FROM t.{quoted(kind)} ORDER BY _scope, _id"
@@ -172,6 +179,32 @@ class Judge:
                 self._judged[bound.check.id] = _judged(bound, table, f"__r{number}", counts[number])
         return error
 
+    def _try_at_once(self, kind: str, group: Sequence[Bound]) -> str:
+        """Take results and details as they are: each statement more costs as much as judging few rows."""
+        rows: list[Row] = []
+        verdicts = ", ".join(map(verdict_sql.verdict, group))
+        error = self._run(f"SELECT rowid, _scope, _id, {verdicts} FROM t.{quoted(kind)}", rows)
+        results = list(zip(*(row[3:] for row in rows), strict=True)) or [()] * len(group)
+        due = {
+            (number, code): why(bound)
+            for number, bound in enumerate(group)
+            for code, why in ((FAIL, verdict_sql.why_failed), (UNKNOWN, verdict_sql.why_unknown))
+            if code in results[number]
+        }
+        told: list[Row] = []
+        if due and not error:
+            error = self._run(f"SELECT rowid, {', '.join(due.values())} FROM t.{quoted(kind)}", told)
+        details = {(key, row): text for row, *texts in told for key, text in zip(due, texts, strict=True)}
+        for number, bound in enumerate(group if not error else ()):
+            self._judged[bound.check.id] = _few(
+                [
+                    (scope, id_, row[3 + number], details.get(((number, row[3 + number]), rowid)) or "")
+                    for row in rows
+                    for rowid, scope, id_ in (row[:3],)
+                ]
+            )
+        return error
+
     def _counts(self, table: str, columns: Sequence[str]) -> list[tuple[int, ...]]:
         """How many rows of each result there are, for each column of results."""
         each = (f"count(*) FILTER ({column} = {code})" for column in columns for code in range(len(RESULTS)))
@@ -180,24 +213,34 @@ class Judge:
 
     def _blamed(self, kind: str, why: str) -> _Judged:
         """Every subject of a check that could not be run is unknown, with the error."""
-        source = f"SELECT _scope, _id, {_UNKNOWN} AS r, {_text(why[:_DETAIL])} AS d FROM t.{quoted(kind)}"
-        return _Judged(source, (0, 0, self._loaded.counts.get(kind, 0), 0), sort=True)
+        said = literal(why[:MAX_DETAIL])
+        source = f"SELECT _scope, _id, {UNKNOWN} AS r, {said} AS d FROM t.{quoted(kind)}"
+        return _Judged((0, 0, self._loaded.counts.get(kind, 0), 0), rows=source, sort=True)
 
     def _query(self, bound: Bound) -> None:
         id_ = bound.check.id
-        table = f"v.{quoted('query ' + id_)}"
         if id_ not in self._skip:
             self._running([id_])
-            if error := self._run(f"CREATE TABLE {table} AS {_query_sql(bound, self._tainted(bound))}"):
+            if error := self._try_query(bound):
                 self._skip[id_] = error
         if id_ in self._skip:
-            self._run(f"DROP TABLE IF EXISTS {table}")
-            self._run(f"CREATE TABLE {table} (_scope VARCHAR, _id VARCHAR, __r INTEGER, __d VARCHAR)")
-            self._connection.execute(
-                f"INSERT INTO {table} VALUES ('{{}}', '', ?, ?)", [_UNKNOWN, self._skip[id_][:_DETAIL]]
-            )
+            self._judged[id_] = _few([("{}", "", UNKNOWN, self._skip[id_][:MAX_DETAIL])])
+
+    def _try_query(self, bound: Bound) -> str:
+        sql = verdict_sql.of_query(bound, self._tainted(bound))
+        if sum(self._loaded.counts.get(kind, 0) for kind in bound.reads) <= _FEW:
+            rows: list[Row] = []
+            error = self._run(sql, rows, _FEW + 1)
+            if error or len(rows) <= _FEW:
+                self._judged[bound.check.id] = _few(rows)
+                return error
+        table = f"v.{quoted('query ' + bound.check.id)}"
+        if error := self._run(f"CREATE TABLE {table} AS {sql}"):
+            return error
         (counts,) = self._counts(table, ["__r"])
-        self._judged[id_] = _Judged(f"SELECT _scope, _id, __r AS r, __d AS d FROM {table}", counts)
+        rows_of = f"SELECT _scope, _id, __r AS r, __d AS d FROM {table}"
+        self._judged[bound.check.id] = _Judged(counts, rows=rows_of)
+        return ""
 
     def _tainted(self, bound: Bound) -> bool:
         """Whether anything that a query reads was not seen."""
@@ -207,14 +250,16 @@ class Judge:
             for kind, columns in bound.reads.items()
         )
 
-    def _run(self, sql: str) -> str:
-        """Run a statement within its time. Returns the first line of its error, "" if there was none."""
+    def _run(self, sql: str, rows: list[Row] | None = None, most: int = _FEW) -> str:
+        """Run a statement within its time, and take its rows. Returns the first line of its error, or ""."""
         import duckdb
 
         timer = threading.Timer(self._seconds, self._connection.interrupt)
         timer.start()
         try:
-            self._connection.execute(sql)
+            cursor = self._connection.execute(sql)
+            if rows is not None:
+                rows += cursor.fetchmany(most)
         except duckdb.InterruptException:
             return f"the check took more than {self._seconds:g} s and was ended"
         except (duckdb.Error, UnicodeDecodeError) as error:  # a message may be cut inside a character
@@ -224,24 +269,27 @@ class Judge:
         return ""
 
     def _findings(self, bound: Bound, apart: bool) -> Findings:
-        judged = self._judged.get(bound.check.id, _Judged("", (0, 0, 0, 0)))
+        judged = self._judged.pop(bound.check.id, _few(()))
         unseen = list(self._unseen(bound))
         counts = list(judged.counts)
         for _, _, code, _ in unseen:
             counts[code] += 1
-        found = (counts[_PASS], counts[_FAIL], counts[_UNKNOWN], counts[_NOT_APPLICABLE])
-        if not any(found):
-            return Findings(bound, found, iter(()))
-        if not any(judged.counts) and all(why.isprintable() for _, _, _, why in unseen):
-            return Findings(
-                bound, found, iter([[_told(bound, each, apart) for each in sorted(unseen, key=_place)]])
-            )
-        rows = f"SELECT *, {_text(bound.kind)} AS k FROM ({judged.rows})" if any(judged.counts) else ""
+        found = (counts[PASS], counts[FAIL], counts[UNKNOWN], counts[NOT_APPLICABLE])
+        if judged.few is not None:
+            rows = self._told(bound, judged.few, unseen, apart)
+            return Findings(bound, found, iter([rows] if rows else []))
+        return Findings(bound, found, self._selected(bound, judged, unseen, apart))
+
+    def _selected(
+        self, bound: Bound, judged: _Judged, unseen: Sequence[tuple[str, str, int, str]], apart: bool
+    ) -> Iterator[list[Row]]:
+        """The findings of a check with many subjects."""
+        rows = f"SELECT *, {literal(bound.kind)} AS k FROM ({judged.rows})"
         values = "VALUES " + ", ".join(["(?, '', ?, ?, ?)"] * len(unseen)) if unseen else ""
-        before, after = _line(bound)
+        before, after = verdict_sql.line(bound)
         wanted = f"{before} || {after}"
         if apart:
-            of_failure = f"CASE r WHEN {_FAIL} THEN _scope END, CASE r WHEN {_FAIL} THEN _id END"
+            of_failure = f"CASE r WHEN {FAIL} THEN _scope END, CASE r WHEN {FAIL} THEN _id END"
             wanted = f"{before}, {after}, r, {of_failure}"
         order = "ORDER BY _scope, _id, k, d" if unseen or judged.sort else ""
         cursor = self._connection.execute(
@@ -249,7 +297,35 @@ class Judge:
             f"AS found(_scope, _id, r, d, k) {order}",
             [value for kind, scope, code, why in unseen for value in (scope, code, why, kind)],
         )
-        return Findings(bound, found, iter(lambda: cursor.fetchmany(_FETCH), []))
+        return iter(lambda: cursor.fetchmany(_FETCH), [])
+
+    def _told(
+        self,
+        bound: Bound,
+        few: Sequence[_Subject],
+        unseen: Sequence[tuple[str, str, int, str]],
+        apart: bool,
+    ) -> list[Row]:
+        """What `_selected` would give for few subjects, without the milliseconds of a statement."""
+        found = [(scope, id_, bound.kind, detail, code) for scope, id_, code, detail in few]
+        found += [(scope, "", kind, why, code) for kind, scope, code, why in unseen]
+        check, severity = self._json(bound.check.id), self._json(bound.check.severity)
+        rows: list[Row] = []
+        for scope, id_, kind, detail, code in sorted(found):
+            told = self._json(detail)
+            before = f'{{"check":{check},"detail":{told},"kind":"{kind}","result":"{RESULTS[code]}"'
+            subject = self._json(id_)
+            after = f',"scope":{scope},"severity":{severity},"subject":{subject},"waiver":null}}'
+            where = (scope, id_) if code == FAIL else (None, None)
+            rows.append((before, after, code, *where) if apart else (before + after,))
+        return rows
+
+    def _json(self, text: str) -> str:
+        """A text as the database writes it in JSON, which knows more than one way for control characters."""
+        if text.isprintable():
+            return dumps(text).decode()
+        row = self._connection.execute("SELECT to_json(?::VARCHAR)", [text]).fetchone()
+        return str(row[0]) if row else ""
 
     def _unseen(self, bound: Bound) -> Iterator[tuple[str, str, int, str]]:
         """Findings about populations: kind, scope, result and detail."""
@@ -257,13 +333,13 @@ class Judge:
             for population in self._populations.by_kind.get(kind, ()):
                 scope = dumps(population.scope).decode()
                 if bound.unsupported:
-                    yield kind, scope, _UNKNOWN, f"unsupported: {bound.unsupported}"
+                    yield kind, scope, UNKNOWN, f"unsupported: {bound.unsupported}"
                 elif not population.complete:
-                    yield kind, scope, _UNKNOWN, population.detail
+                    yield kind, scope, UNKNOWN, population.detail
                 elif population.absent and bound.check.query is None:
-                    yield kind, scope, _NOT_APPLICABLE, population.absent
+                    yield kind, scope, NOT_APPLICABLE, population.absent
                 elif bound.check.query is not None and (why := self._column_gaps(population, columns)):
-                    yield kind, scope, _UNKNOWN, why
+                    yield kind, scope, UNKNOWN, why
 
     def _column_gaps(self, population: Population, columns: Sequence[str]) -> str:
         """What some record of this population lacks that a query reads."""
@@ -275,100 +351,4 @@ class Judge:
                 if all(inner.get(key) == value for key, value in population.scope.items()):
                     found.append(f"{column}: {reason}{f' ({detail})' if detail else ''}")
                     break
-        return "; ".join(found)[:_DETAIL]
-
-
-def _line(bound: Bound) -> tuple[str, str]:
-    """SQL for a finding's line before and after the place of its salt."""
-    names = ", ".join(_text(name) for name in RESULTS)
-    opening = f'{{"check":{_json(bound.check.id)},"detail":'
-    severity = f',"severity":{_json(bound.check.severity)},"subject":'
-    result = f"[{names}][r + 1]"
-    before = [_text(opening), "to_json(coalesce(d, ''))", _KIND, "k", _RESULT, result, _QUOTE]
-    after = [_SCOPE, "_scope", _text(severity), "to_json(_id)", _END]
-    return " || ".join(before), " || ".join(after)
-
-
-def _place(unseen: tuple[str, str, int, str]) -> tuple[str, str, str]:
-    kind, scope, _, why = unseen
-    return scope, kind, why
-
-
-def _told(bound: Bound, unseen: tuple[str, str, int, str], apart: bool) -> Row:
-    """What SQL would give for a finding about a population, without the milliseconds of a statement."""
-    kind, scope, code, why = unseen
-    before = (
-        f'{{"check":{_json(bound.check.id)},"detail":{_json(why)},"kind":"{kind}","result":"{RESULTS[code]}"'
-    )
-    after = f',"scope":{scope},"severity":{_json(bound.check.severity)},"subject":"","waiver":null}}'
-    if not apart:
-        return (before + after,)
-    return (before, after, code, scope if code == _FAIL else None, "" if code == _FAIL else None)
-
-
-def _verdict(bound: Bound) -> str:
-    check = bound.check
-    judged = f"CASE ({check.pass_}\n) WHEN true THEN {_PASS} WHEN false THEN {_FAIL} ELSE {_UNKNOWN} END"
-    verdict = f"CASE WHEN {_has_gap(bound.pass_reads)} THEN {_UNKNOWN} ELSE {judged} END"
-    if check.applies is not None:
-        verdict = (
-            f"CASE WHEN {_has_gap(bound.applies_reads)} THEN {_UNKNOWN} ELSE CASE ({check.applies}\n) "
-            f"WHEN true THEN {verdict} WHEN false THEN {_NOT_APPLICABLE} ELSE {_UNKNOWN} END END"
-        )
-    return f"({verdict})::UTINYINT"
-
-
-def _has_gap(columns: Sequence[str]) -> str:
-    return f"list_has_any(_gaps, {_list(columns)})" if columns else "false"
-
-
-def _detail(bound: Bound, result: str) -> str:
-    reads = bound.reads[bound.kind]
-    values = [
-        f"{_text(column + '=')} || coalesce(CAST({quoted(column)} AS VARCHAR), 'not set')"
-        for column in bound.pass_reads
-    ]
-    shown = f"concat_ws('; ', {', '.join(values)})" if values else "''"
-    unseen = f"list_filter(_reasons, lambda __x: split_part(__x, ':', 1) IN {_tuple(reads)})"
-    why = f"array_to_string({unseen}, '; ')"
-    return (
-        f"left(CASE {result} WHEN {_FAIL} THEN {shown} WHEN {_UNKNOWN} THEN "
-        f"coalesce(nullif({why}, ''), 'cannot be told from: ' || {shown}) ELSE '' END, {_DETAIL})"
-    )
-
-
-def _query_sql(bound: Bound, tainted: bool) -> str:
-    """A query's rows, one a subject: the worst of its results counts."""
-    witness = bound.check.witness
-    judged = "CASE WHEN bool_or(NOT pass) THEN 1 WHEN bool_or(pass IS NULL) THEN 2 ELSE 0 END"
-    kept = {"pass": _PASS, "fail": _FAIL}.get(witness, -1)
-    result = f"CASE {judged} WHEN {kept} THEN {kept} ELSE {_UNKNOWN} END" if tainted else judged
-    scope = f"CASE WHEN json_type({_SCOPE_TEXT}) = 'OBJECT' THEN {_SCOPE_TEXT} ELSE '{{}}' END"
-    scope = scope if bound.scoped else "'{}'"
-    unseen = "not all that this check reads was seen"
-    of_worst = "coalesce(min(detail) FILTER (WHERE NOT pass), min(detail), '')"
-    detail = f"CASE WHEN ({judged}) = {_PASS} THEN '' ELSE {of_worst} END"
-    if tainted:
-        detail = f"CASE WHEN ({judged}) = {kept} THEN {detail} ELSE {_text(unseen)} END"
-    return (
-        f"SELECT _scope, _id, ({result})::UTINYINT AS __r, left({detail}, {_DETAIL}) AS __d FROM "
-        f"(SELECT {scope} AS _scope, coalesce(CAST(id AS VARCHAR), '') AS _id, "
-        "CAST(pass AS BOOLEAN) AS pass, CAST(detail AS VARCHAR) AS detail "
-        f"FROM ({bound.sql}\n)) GROUP BY _scope, _id ORDER BY _scope, _id"
-    )
-
-
-def _json(text: str) -> str:
-    return dumps(text).decode()
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _list(names: Sequence[str]) -> str:
-    return "[" + ", ".join(_text(name) for name in names) + "]"
-
-
-def _tuple(names: Sequence[str]) -> str:
-    return "(" + ", ".join(_text(name) for name in names or ("",)) + ")"
+        return "; ".join(found)[:MAX_DETAIL]
