@@ -22,6 +22,9 @@
 `compacting_cluster` forgets its past every 5 s: a continue token of a list is 410 within about 8 s.
 `seeds` is the module of that name: `GOOD`, `BAD` …, and its planted secrets `CANARIES`.
 `kubeconfig(file, contexts)` writes such a file: see `cluster.kubeconfig`.
+`collecting(kubeconfig=str(file), contexts=["admin"], …)` collects with the settings of a `[[source]]` table:
+    `Evidence` has records by kind, gaps, calls, plan, folder; see `runs.py`.
+`judged(evidence)` runs the checks over it and gives `Judged`: findings by (check, subject), `of(check)`.
 
 Tests that use any of them run on one worker of xdist, and share its servers. Where the programs are missing
 they are skipped and say why; under CI (the variable `CI` is set) they fail instead.
@@ -102,3 +105,23 @@ def own(cluster: Any) -> Callable[[Path], Any]:
         return cluster.own((Path(user["user"]["client-certificate"]), Path(user["user"]["client-key"])))
 
     return made
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with contextlib.closing(loaded("runs").Runs(tmp_path_factory.mktemp("runs"))) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def collecting(runs: Any) -> Callable[..., Any]:
+    """Collect with the settings of a `[[source]]` table."""
+    collect: Callable[..., Any] = runs.collect
+    return collect
+
+
+@pytest.fixture(scope="session")
+def judged(runs: Any) -> Callable[..., Any]:
+    """Run the checks over what was collected."""
+    judge: Callable[..., Any] = runs.judge
+    return judge
