@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 import urllib3
@@ -147,7 +147,7 @@ class Client:
         if served["namespaced"]:
             path += f"/namespaces/{obj['metadata'].get('namespace', 'default')}"
         path += f"/{served['name']}"
-        return f"{path}/{obj['metadata']['name']}" if name else path
+        return f"{path}/{quote(obj['metadata']['name'], safe='')}" if name else path
 
     def resource(self, version: str, kind: str) -> Object:
         """What discovery says of a kind: `name` (its plural), `namespaced`, `verbs`, `status` (has one)."""

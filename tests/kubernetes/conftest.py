@@ -20,7 +20,8 @@
 `another_cluster(*flags)` starts one more, empty, for what changes the whole server (4 s; 300 MB).
 `seeded_cluster` is another that `seeds.py` has filled: read it, change nothing.
 `compacting_cluster` forgets its past every 5 s: a continue token of a list is 410 within about 8 s.
-`seeds` is the module of that name: `GOOD`, `BAD` …, and its planted secrets `CANARIES`.
+`seeds` is the module of that name: seed_good(create), seed_bad(create), objects("good" or "bad"), KUBELETS,
+    its planted secrets CANARIES (place → value), and forms(value), in none of which a value may be found.
 `kubeconfig(file, contexts)` writes such a file: see `cluster.kubeconfig`.
 `collecting(kubeconfig=str(file), contexts=["admin"], …)` collects with the settings of a `[[source]]` table:
     `Evidence` has records by kind, gaps, calls, plan, folder; see `runs.py`.
@@ -83,6 +84,20 @@ def another_cluster() -> Iterator[Callable[..., Any]]:
 @pytest.fixture(scope="session")
 def cluster(another_cluster: Callable[..., Any]) -> Any:
     return another_cluster()
+
+
+@pytest.fixture(scope="session")
+def seeds() -> Any:
+    return loaded("seeds")
+
+
+@pytest.fixture(scope="session")
+def seeded_cluster(another_cluster: Callable[..., Any], seeds: Any) -> Any:
+    made = another_cluster()
+    seeds.seed_good(made.admin.create)
+    seeds.seed_bad(made.admin.apply)
+    made.kubelets.configured.update(seeds.KUBELETS)
+    return made
 
 
 @pytest.fixture(scope="session")

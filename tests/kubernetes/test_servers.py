@@ -149,3 +149,34 @@ def test_a_missing_program_is_named(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, HERE / "cluster.py"], env=environ, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "etcd is not there: tests/setup installs it\n"
+
+
+def test_a_build_that_is_under_way_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "cache/evidence-collector-tests/kube-v1.20.2"
+    folder.mkdir(parents=True)
+    builds = f"echo begun; sleep 1; cp /bin/true {folder}/kube-apiserver"
+    with subprocess.Popen(["flock", folder / "lock", "sh", "-c", builds], stdout=subprocess.PIPE) as building:
+        assert building.stdout and building.stdout.readline()
+        assert _program(tmp_path, monkeypatch) == str(folder / "kube-apiserver")
+
+
+def test_a_build_that_failed_is_told_of_by_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cache/evidence-collector-tests/kube-v1.20.2"
+    folder.mkdir(parents=True)
+    (folder / "lock").touch()
+    (folder / "build.log").write_text("one\ntwo\nthree\nno space left\n")
+    assert _program(tmp_path, monkeypatch).endswith("tests/setup builds it / two / three / no space left")
+
+
+def _program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where a process that has only a cache finds kube-apiserver, or why it does not."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/etcd").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    asks = "import programs; print(programs.programs()[1])"
+    done = subprocess.run([sys.executable, "-c", asks], cwd=HERE, capture_output=True, text=True)
+    return (done.stdout or done.stderr).strip()
