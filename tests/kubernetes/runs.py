@@ -13,11 +13,12 @@ from typing import Any
 from collector import plugins as registry
 from collector.assess import Assessor
 from collector.collect.ask import Limits, Stop
-from collector.collect.executor import Discovered, Settings, collect, discover
+from collector.collect.executor import Settings, collect, discover
 from collector.collect.ledger import Entry
 from collector.collect.plan import Plan, make, timestamp
 from collector.keys import create_secret, load_secret
 from collector.lines import read_lines
+from collector.model import Source
 from collector.run import folder as layout
 from collector_kubernetes.source import Kubernetes
 
@@ -119,29 +120,19 @@ class Runs:
         seconds: float = 120,
         as_of: datetime | None = None,
         workers: int = 8,
+        source: type[Source] = Kubernetes,
         **settings: Any,
     ) -> Evidence:
-        """Collect with the settings of one `[[source]]` table.
+        """Collect with the settings of one `[[source]]` table; `source` is Kubernetes, or a class of its.
 
         Raises:
             ValueError: the settings lead to nothing.
         """
         limits = limits or Limits(tries=1)
-        found = discover(Kubernetes, settings, self._secret, limits, Stop())
-        return self.gather(found, settings, limits, seconds, as_of, workers)
-
-    def gather(
-        self,
-        found: Discovered,
-        settings: Mapping[str, Any],
-        limits: Limits,
-        seconds: float = 120,
-        as_of: datetime | None = None,
-        workers: int = 8,
-    ) -> Evidence:
-        lost = [] if found.complete else [(Kubernetes.name, found.root.scope)]
+        found = discover(source, settings, self._secret, limits, Stop())
+        lost = [] if found.complete else [(source.name, found.root.scope)]
         moment = as_of or datetime.now(UTC).replace(microsecond=0)
-        plan = make(moment, (), [(Kubernetes, settings, found.items)], lost)
+        plan = make(moment, (), [(source, settings, found.items)], lost)
         self._count += 1
         folder = self._scratch / f"run{self._count}"
         folder.mkdir()
