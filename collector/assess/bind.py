@@ -76,7 +76,9 @@ def bind(
     bound: list[Bound] = []
     not_run: list[str] = []
     checks = list(checks)
-    read = _read(connection, checks, kinds)
+    expressions = [text for check in checks for _, text in _parts(check)]
+    known = sql.parsed(connection, expressions, [check.query for check in checks if check.query is not None])
+    read = _read(connection, checks, kinds, known)
     for check in checks:
         unknown = [kind for kind in check.kinds if kind not in kinds]
         if unknown and strict:
@@ -86,7 +88,7 @@ def bind(
         if unknown:
             not_run.append(check.id)
         else:
-            bound.append(_bind(connection, check, kinds, strict, read))
+            bound.append(_bind(connection, check, kinds, strict, read, known))
     return bound, not_run
 
 
@@ -109,7 +111,10 @@ def _parts(check: Check) -> Iterator[tuple[str, str]]:
 
 
 def _read(
-    connection: DuckDBPyConnection, checks: Sequence[Check], kinds: Mapping[str, Mapping[str, Json]]
+    connection: DuckDBPyConnection,
+    checks: Sequence[Check],
+    kinds: Mapping[str, Mapping[str, Json]],
+    known: sql.Parsed,
 ) -> _Parts:
     """All expressions over one row that may stand where they do, with their types.
 
@@ -121,7 +126,7 @@ def _read(
     for check in checks:
         for part, text in _parts(check) if check.kind in kinds else ():
             with suppress(sql.Refused):
-                read[check.id, part] = _Part(sql.expression(connection, text))
+                read[check.id, part] = _Part(sql.expression(connection, text, known))
                 by_kind.setdefault(check.kind, {})[check.id, part] = text
     for kind, texts in by_kind.items():
         listed = ", ".join(f'({text}\n) AS "{number}"' for number, text in enumerate(texts.values()))
@@ -138,10 +143,11 @@ def _bind(
     kinds: Mapping[str, Mapping[str, Json]],
     strict: bool,
     read: _Parts,
+    known: sql.Parsed,
 ) -> Bound:
     try:
         bound = (
-            _query(connection, check, kinds)
+            _query(connection, check, kinds, known)
             if check.query is not None
             else _row(connection, check, kinds, read)
         )
@@ -204,9 +210,14 @@ def _row(
     return bound
 
 
-def _query(connection: DuckDBPyConnection, check: Check, kinds: Mapping[str, Mapping[str, Json]]) -> Bound:
+def _query(
+    connection: DuckDBPyConnection,
+    check: Check,
+    kinds: Mapping[str, Mapping[str, Json]],
+    known: sql.Parsed,
+) -> Bound:
     assert check.query is not None
-    statement = sql.query(connection, check.query)
+    statement = sql.query(connection, check.query, known)
     views: list[str] = []
     missing = ""
     reads: dict[str, tuple[str, ...]] = {}
