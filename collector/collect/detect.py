@@ -30,8 +30,8 @@ _FORMS = {
     CRYPT: re.compile(r"\$[a-z0-9-]{1,24}\$"),
     SCHEME: re.compile(r"\{(?:s?sha|crypt|s?md5|pbkdf2|argon2)"),
 }
-_REMEMBERED = 4096  # lines; unit files, process lists and configuration repeat each other
-_MAX_REMEMBERED = 512  # characters of a line that is remembered
+_REMEMBERED = 16384  # texts and lines; what systems answer repeats itself: names, settings, unit files
+_MAX_REMEMBERED = 256  # characters of one that is remembered
 # The library's patterns are not written for hostile input: they see long lines in pieces, and no piece
 # that is mostly one word.
 _PIECE, _OVERLAP, _LONG_WORD = 1024, 256, re.compile(r"\w{200}")
@@ -173,6 +173,9 @@ class _Filter:
     def __init__(self, these: Sequence[Detector]) -> None:
         self._literals = sorted({literal for each in these for literal in each.triggers})
         bits = {literal: 1 << n for n, literal in enumerate(self._literals)}
+        self._words = [(bits[each], each) for each in self._literals if each != RUN and each not in _FORMS]
+        self._forms = [(bits[each], _FORMS[each]) for each in self._literals if each in _FORMS]
+        self._run = bits.get(RUN, 0)
         self._these = [(each, sum(bits[literal] for literal in set(each.triggers))) for each in these]
         self.scan = lru_cache(_REMEMBERED)(self._scan)
 
@@ -184,16 +187,18 @@ class _Filter:
         """Start, end and triggers of each line that has any, in order."""
         small = lower(text)
         hits: dict[int, int] = {}
-        for bit, literal in enumerate(self._literals):
-            for start in self._starts(text, small, literal):
-                hits[start] = hits.get(start, 0) | 1 << bit
+        for bit, word in [(bit, word) for bit, word in self._words if word in small]:
+            for start in _starts(small, word):
+                hits[start] = hits.get(start, 0) | bit
+        for bit, form in self._forms:
+            for start in _starts_of(small, form):
+                hits[start] = hits.get(start, 0) | bit
+        for start in _starts_of_runs(text) if self._run else ():
+            hits[start] = hits.get(start, 0) | self._run
+        if not hits:
+            return []
         ends = ((start, small.find("\n", start), hit) for start, hit in sorted(hits.items()))
         return [(start, end if end >= 0 else len(text), hit) for start, end, hit in ends]
-
-    def _starts(self, text: str, small: str, literal: str) -> Iterator[int]:
-        if literal == RUN:
-            return _starts_of_runs(text)
-        return _starts_of(small, _FORMS[literal]) if literal in _FORMS else _starts(small, literal)
 
     def find(self, line: str, hit: int) -> tuple[Found, ...]:
         """What the detectors whose triggers were hit find in a line."""
@@ -263,6 +268,10 @@ def detect(text: str) -> list[Found]:
         Where they lie, in order, none overlapping another. Line ends of any kind, and the NUL that
         separates environment variables, end a line.
     """
+    return list(_remembered(text) if len(text) <= _MAX_REMEMBERED else _detected(text))
+
+
+def _detected(text: str) -> list[Found]:
     if "\0" in text or "\r" in text:
         text = text.replace("\0", "\n").replace("\r", "\n")
     hidden, public = private_keys(text), public_blocks(text)
@@ -276,6 +285,11 @@ def detect(text: str) -> list[Found]:
             Found(start + one.start, start + one.end, one.by) for one in _all().find(text[start:end], hit)
         )
     return _merged(found)
+
+
+@lru_cache(_REMEMBERED)
+def _remembered(text: str) -> tuple[Found, ...]:
+    return tuple(_detected(text))
 
 
 def detect_in_arguments(line: str) -> list[Found]:

@@ -28,7 +28,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from collector.canonical import dumps
@@ -50,6 +50,8 @@ MAX_TEXT = 2**20
 _MAX_LINE = 64 * 2**10  # characters of a message; what is longer is cut before it is looked through
 _MAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
 _NONE: frozenset[str] = frozenset()
+_MAX_CLEAN, _MOST_CLEAN = 256, 16384  # characters of a text, and how many of them, that are remembered
+_MAX_LOOKED, _MOST_LOOKED = 16384, 512  # bytes of a column's value, and how many of them
 _HEADERS = ("auth", "authorization", "proxy-authorization", "cookie", "set-cookie")
 
 Redaction = dict[str, str]
@@ -112,6 +114,9 @@ class Redactor:
         self._detect = detect
         self._columns: dict[str, _Columns] = {}
         self._known = Known()
+        # What was looked through already, until more is known of secrets and people.
+        self._clean: set[str] = set()  # short texts in which nothing was found
+        self._looked: dict[tuple[str, bytes], tuple[Json, list[Redaction]]] = {}
         self._lock = threading.Lock()
 
     def record(self, record: Record) -> tuple[dict[str, Json], list[Redaction]]:
@@ -135,9 +140,22 @@ class Redactor:
             elif name in columns.personal:
                 replace = partial(self._declared, self._keys.pseudonym, "person", redactions)
             else:
-                replace = partial(self._free, redactions, literals=columns.literals.get(name, _NONE))
+                data[name] = self._column(redactions, value, name, columns.literals.get(name, _NONE))
+                continue
             data[name] = replace(value, step("", name))
         return data, redactions
+
+    def _column(self, redactions: list[Redaction], value: Json, name: str, literals: frozenset[str]) -> Json:
+        """Look through a free-text column; what other records hold alike was looked through with them."""
+        whole = _fingerprint(value)
+        known = self._looked.get((name, whole)) if whole else None
+        if known is None:
+            own: list[Redaction] = []
+            known = (self._free(own, value, step("", name), literals=literals), own)
+            if whole and len(self._looked) < _MOST_LOOKED:
+                self._looked[name, whole] = known
+        redactions += known[1]
+        return known[0]
 
     def id(self, record: Record) -> str:
         """What is written of a record's id: without what its secret and personal columns hold."""
@@ -200,6 +218,8 @@ class Redactor:
             return
         named = {value.lower() for name in columns.named for value in strings(data.get(name))}
         with self._lock:
+            self._clean.clear()
+            self._looked.clear()
             for name, value in data.items():
                 for each in strings(value) if name in columns.secret else ():
                     self._known.add(each, self._keys.redaction(each), exact=True)
@@ -251,17 +271,26 @@ class Redactor:
     ) -> dict[str, Json]:
         """A name says what its value is: `{"password": …}`, `{"name": "DB_PASSWORD", "value": …}`."""
         free: dict[str, Json] = {}
+        every = "*" in literals
         for name, each in value.items():
+            secret = self._detect and _names_secret(name, each, value)
+            literal = every or name in literals
+            if not secret and not literal and name in self._clean and self._settled(each):
+                free[name] = each
+                continue
             shown = self._replaced(redactions, name, path)
             at = step(path, shown)
-            secret = self._detect and (_names_secret(name, value) or self._header(name, each))
-            if literals and (name in literals or "*" in literals):
+            if literal:
                 free[shown] = mapped(each, at, partial(self._literal, redactions, secret))
             elif secret:
                 free[shown] = mapped(each, at, partial(self._named, redactions))
             else:
                 free[shown] = self._free(redactions, each, at, depth + 1, literals)
         return free
+
+    def _settled(self, value: Json) -> bool:
+        """Whether a value needs no look: a number, or a text in which nothing was found before."""
+        return value in self._clean if type(value) is str else not isinstance(value, (str, list, dict))
 
     def _literal(self, redactions: list[Redaction], secret: bool, value: str, path: str) -> str:
         """What stands for a text that is not kept; a secret in it is told as anywhere else."""
@@ -272,9 +301,6 @@ class Redactor:
         if found := self._found(value):
             return self._whole(redactions, value, path, found[0].by)
         return "[not kept]" if value.strip() else value
-
-    def _header(self, name: str, value: Json) -> bool:
-        return name.lower() in _HEADERS and isinstance(value, str) and bool(detect(f'"{name}": "{value}"'))
 
     def _named(self, redactions: list[Redaction], value: str, path: str) -> str:
         if harmless(value):
@@ -359,9 +385,14 @@ class Redactor:
     def _replaced(
         self, redactions: list[Redaction], text: str, path: str, marked: Sequence[Stretch] = ()
     ) -> str:
+        if text in self._clean and not marked:
+            return text
         if len(text) > MAX_TEXT:
             return self._whole(redactions, text, path, "size")
-        return self._put(redactions, text, path, apart([*marked, *self._stretches(text)]))
+        found = [*marked, *self._stretches(text)]
+        if not found and len(text) <= _MAX_CLEAN and len(self._clean) < _MOST_CLEAN:
+            self._clean.add(text)
+        return self._put(redactions, text, path, apart(found))
 
     def _put(self, redactions: list[Redaction], text: str, path: str, found: Sequence[Stretch]) -> str:
         """Replace stretches that are in order and apart, and list them."""
@@ -377,10 +408,36 @@ class Redactor:
         return "".join((*parts, text[at:]))
 
 
-def _names_secret(name: str, beside: Mapping[str, Json]) -> bool:
-    if name.lower() == "value":
-        name = next((each for key, each in beside.items() if key.lower() in ("name", "key")), "")
-    return isinstance(name, str) and names_secret(name)
+def _fingerprint(value: Json) -> bytes:
+    """What tells a nested value from others; nothing for one that is small, large or no JSON."""
+    if not isinstance(value, (list, dict)) or not value:
+        return b""
+    try:
+        whole = dumps(value)
+    except TypeError:
+        return b""
+    return whole if len(whole) <= _MAX_LOOKED else b""
+
+
+@lru_cache(4096)  # objects have the same members, one after the other
+def _sort(name: str) -> str:
+    """What a member's name says of its value: `secret`, `value` (ask the name beside it), `header` or ""."""
+    small = name.lower()
+    if small == "value":
+        return small
+    if names_secret(name):
+        return "secret"
+    return "header" if small in _HEADERS else ""
+
+
+def _names_secret(name: str, value: Json, beside: Mapping[str, Json]) -> bool:
+    sort = _sort(name)
+    if sort == "value":
+        named = next((each for key, each in beside.items() if key.lower() in ("name", "key")), "")
+        return isinstance(named, str) and names_secret(named)
+    if sort == "header":
+        return isinstance(value, str) and bool(detect(f'"{name}": "{value}"'))
+    return sort == "secret"
 
 
 def _opaque(value: Json, inside: bool = False) -> Json:
