@@ -46,7 +46,7 @@ class Client:
     ) -> None:
         self.url = url
         cert, key = map(str, certificate) if certificate else (None, None)
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._pool = urllib3.PoolManager(
             maxsize=connections,
             block=True,
@@ -85,7 +85,7 @@ class Client:
         """
         url = f"{self.url}{path}" + (f"?{urlencode(params)}" if params else "")
         data = None if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
-        headers = {**self._headers, "Content-Type": content, "Accept": accept}
+        headers = {**self.headers, "Content-Type": content, "Accept": accept}
         answer = self._pool.request(method, url, body=data, headers=headers)
         told = _parsed(answer.data)
         if answer.status >= 400:

@@ -19,9 +19,14 @@
     url, authority, version, close()
 `another_cluster(*flags)` starts one more, empty, for what changes the whole server (4 s; 300 MB).
 `seeded_cluster` is another that `seeds.py` has filled: read it, change nothing.
-`compacting_cluster` forgets its past every 5 s: a continue token of a list is 410 within about 8 s.
+`compacting_cluster` forgets its past every second: a continue token of a list is 410 within about 3 s.
 `seeds` is the module of that name: seed_good(create), seed_bad(create), objects("good" or "bad"), KUBELETS,
     its planted secrets CANARIES (place → value), and forms(value), in none of which a value may be found.
+`recorded(minor)` starts a stand-in for 1.`minor`, 20 to 34: add(obj …), own[path], kubeconfig(),
+    serve(version, name, kind), withdraw(version); see `recorded.py`.
+`between(cluster, …)` starts a server in front of a real one. Both take faults, as in
+    `server.faults[path] = faults.gone()`, or a list of one for each request, and keep what they were `asked`;
+    see `answers.py`, which is `faults`.
 `kubeconfig(file, contexts)` writes such a file: see `cluster.kubeconfig`.
 `collecting(kubeconfig=str(file), contexts=["admin"], …)` collects with the settings of a `[[source]]` table:
     `Evidence` has records by kind, gaps, calls, plan, folder; see `runs.py`.
@@ -102,7 +107,7 @@ def seeded_cluster(another_cluster: Callable[..., Any], seeds: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def compacting_cluster(another_cluster: Callable[..., Any]) -> Any:
-    return another_cluster("--etcd-compaction-interval=5s")
+    return another_cluster("--etcd-compaction-interval=1s")
 
 
 @pytest.fixture(scope="session")
@@ -111,15 +116,27 @@ def kubeconfig() -> Callable[..., Path]:
     return written
 
 
-@pytest.fixture
-def own(cluster: Any) -> Callable[[Path], Any]:
-    """A client with the credentials of an account's kubeconfig; close it."""
+@pytest.fixture(scope="session")
+def cluster_api() -> Any:
+    """The module of the client: `Client(url, authority, token=…)`, `ApiError`."""
+    return loaded("api")
 
-    def made(file: Path) -> Any:
+
+@pytest.fixture(scope="session")
+def certificate_of() -> Callable[[Path], tuple[Path, Path]]:
+    """Certificate and key of an account's kubeconfig."""
+
+    def read(file: Path) -> tuple[Path, Path]:
         (user,) = json.loads(file.read_text())["users"]
-        return cluster.own((Path(user["user"]["client-certificate"]), Path(user["user"]["client-key"])))
+        return Path(user["user"]["client-certificate"]), Path(user["user"]["client-key"])
 
-    return made
+    return read
+
+
+@pytest.fixture
+def own(cluster: Any, certificate_of: Callable[[Path], tuple[Path, Path]]) -> Callable[[Path], Any]:
+    """A client with the credentials of an account's kubeconfig; close it."""
+    return lambda file: cluster.own(certificate_of(file))
 
 
 @pytest.fixture(scope="session")
@@ -140,3 +157,21 @@ def judged(runs: Any) -> Callable[..., Any]:
     """Run the checks over what was collected."""
     judge: Callable[..., Any] = runs.judge
     return judge
+
+
+@pytest.fixture(scope="session")
+def faults() -> Any:
+    """What a server can be told to answer: denied(), throttled(), gone(), broken(), torn(), slow() …"""
+    return loaded("answers")
+
+
+@pytest.fixture
+def recorded() -> Iterator[Callable[..., Any]]:
+    with contextlib.ExitStack() as running:
+        yield lambda *args, **more: running.enter_context(loaded("recorded").Recorded(*args, **more))
+
+
+@pytest.fixture
+def between() -> Iterator[Callable[..., Any]]:
+    with contextlib.ExitStack() as running:
+        yield lambda *args, **more: running.enter_context(loaded("between").Between(*args, **more))
