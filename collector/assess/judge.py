@@ -7,13 +7,13 @@ stands in docs/format.md, "Verdicts".
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from collector.assess import verdict_sql
 from collector.assess.bind import Bound
+from collector.assess.patience import Patience
 from collector.assess.populations import Population, Populations
 from collector.assess.rows import Loaded
 from collector.assess.tables import quoted
@@ -111,6 +111,7 @@ class Judge:
         self._populations = populations
         self._loaded = loaded
         self._seconds = seconds
+        self._patience = Patience(seconds, connection.interrupt)
         self._running = running
         self._skip = dict(skip)
         self._alone = alone
@@ -124,11 +125,12 @@ class Judge:
             apart: of which checks lines are wanted in their parts, since salts or waivers go into them.
         """
         ordered = sorted(checks, key=lambda bound: bound.check.id)
-        self._scan([bound for bound in ordered if bound.check.query is None and not bound.unsupported])
-        for bound in ordered:
-            if bound.check.query is not None and not bound.unsupported:
-                self._query(bound)
-            yield self._findings(bound, apart(bound.check.id))
+        with self._patience:
+            self._scan([bound for bound in ordered if bound.check.query is None and not bound.unsupported])
+            for bound in ordered:
+                if bound.check.query is not None and not bound.unsupported:
+                    self._query(bound)
+                yield self._findings(bound, apart(bound.check.id))
 
     @property
     def failed(self) -> Mapping[str, str]:
@@ -165,10 +167,13 @@ class Judge:
             return self._try_at_once(kind, group)
         return self._try_scan(kind, group, f"v.{quoted(name)}")
 
+    def _verdicts(self, kind: str, group: Sequence[Bound]) -> list[str]:
+        lacking = self._loaded.column_gaps.get(kind, {})
+        return [verdict_sql.verdict(bound, lacking) for bound in group]
+
     def _try_scan(self, kind: str, group: Sequence[Bound], table: str) -> str:
-        columns = ", ".join(
-            f"{verdict_sql.verdict(bound)} AS __r{number}" for number, bound in enumerate(group)
-        )
+        verdicts = enumerate(self._verdicts(kind, group))
+        columns = ", ".join(f"{verdict} AS __r{number}" for number, verdict in verdicts)
         error = self._run(
             f"CREATE TABLE {table} AS SELECT rowid AS __row, _scope, _id, {columns} "
             f"FROM t.{quoted(kind)} ORDER BY _scope, _id"
@@ -182,7 +187,7 @@ class Judge:
     def _try_at_once(self, kind: str, group: Sequence[Bound]) -> str:
         """Take results and details as they are: each statement more costs as much as judging few rows."""
         rows: list[Row] = []
-        verdicts = ", ".join(map(verdict_sql.verdict, group))
+        verdicts = ", ".join(self._verdicts(kind, group))
         error = self._run(f"SELECT rowid, _scope, _id, {verdicts} FROM t.{quoted(kind)}", rows)
         results = list(zip(*(row[3:] for row in rows), strict=True)) or [()] * len(group)
         due = {
@@ -254,18 +259,15 @@ class Judge:
         """Run a statement within its time, and take its rows. Returns the first line of its error, or ""."""
         import duckdb
 
-        timer = threading.Timer(self._seconds, self._connection.interrupt)
-        timer.start()
         try:
-            cursor = self._connection.execute(sql)
-            if rows is not None:
-                rows += cursor.fetchmany(most)
+            with self._patience.watching():
+                cursor = self._connection.execute(sql)
+                if rows is not None:
+                    rows += cursor.fetchmany(most)
         except duckdb.InterruptException:
             return f"the check took more than {self._seconds:g} s and was ended"
         except (duckdb.Error, UnicodeDecodeError) as error:  # a message may be cut inside a character
             return f"the check failed: {str(error).splitlines()[0]}"
-        finally:
-            timer.cancel()
         return ""
 
     def _findings(self, bound: Bound, apart: bool) -> Findings:

@@ -81,7 +81,7 @@ def load(
         for name, kind in kinds.items()
         if wanted is None or name in wanted
     }
-    with _Inserter(connection, kinds, scratch) as inserter:
+    with _Inserter(connection, kinds, scratch, wanted) as inserter:
         for path in segments:
             for kind, row in _rows(path, shapes, loaded):
                 inserter.add(kind, row)
@@ -113,10 +113,15 @@ class _Inserter:
     """Gathers rows in files and lets DuckDB read those that are full while more are written."""
 
     def __init__(
-        self, connection: DuckDBPyConnection, kinds: Mapping[str, Mapping[str, Json]], scratch: Path
+        self,
+        connection: DuckDBPyConnection,
+        kinds: Mapping[str, Mapping[str, Json]],
+        scratch: Path,
+        wanted: Mapping[str, Collection[str]] | None,
     ) -> None:
         self._connection = connection
         self._kinds = kinds
+        self._wanted = wanted
         self._scratch = scratch
         self._open: dict[str, _Rows] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="insert")
@@ -151,7 +156,8 @@ class _Inserter:
         self._running = self._pool.submit(self._insert, kind, rows)
 
     def _insert(self, kind: str, rows: _Rows) -> None:
-        insert(self._connection, kind, self._kinds[kind], rows.path, rows.longest)
+        wanted = None if self._wanted is None else self._wanted[kind]
+        insert(self._connection, kind, self._kinds[kind], rows.path, rows.longest, wanted)
         rows.path.unlink()
 
     def _wait(self) -> None:
@@ -180,17 +186,27 @@ def _rows(path: Path, shapes: Mapping[str, Shape], loaded: Loaded) -> Iterator[t
 
 
 def insert(
-    connection: DuckDBPyConnection, name: str, kind: Mapping[str, Json], file: Path, longest: int
+    connection: DuckDBPyConnection,
+    name: str,
+    kind: Mapping[str, Json],
+    file: Path,
+    longest: int,
+    wanted: Collection[str] | None = None,
 ) -> None:
-    """Read one kind's rows, of at most `longest` bytes, from a file of JSON lines into its table."""
-    types = {**IMPLICIT, **{column["name"]: column["type"] for column in kind["columns"]}}
+    """Read one kind's rows, of at most `longest` bytes, from a file of JSON lines into its table.
+
+    Only the columns `wanted` are read, if they are given.
+    """
+    columns = [each for each in kind["columns"] if wanted is None or each["name"] in wanted]
+    types = {**IMPLICIT, **{column["name"]: column["type"] for column in columns}}
+    into = ", ".join(map(quoted, types))
     listed = ", ".join(f"{_literal(column)}: {_literal(type_)}" for column, type_ in types.items())
     chosen = ", ".join(
         f"coalesce({column}, [])" if column in IMPLICIT and type_.endswith("[]") else quoted(column)
         for column, type_ in types.items()
     )
     connection.execute(
-        f"INSERT INTO t.{quoted(name)} SELECT {chosen} FROM read_json({_literal(str(file))}, "
+        f"INSERT INTO t.{quoted(name)} ({into}) SELECT {chosen} FROM read_json({_literal(str(file))}, "
         f"format = 'newline_delimited', columns = {{{listed}}}, "
         f"maximum_object_size = {max(longest + 1, _LEAST_OBJECT)})"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from collector.assess.bind import Bound
 from collector.assess.tables import quoted
@@ -51,22 +51,30 @@ def line(bound: Bound) -> tuple[str, str]:
     return " || ".join(before), " || ".join(after)
 
 
-def verdict(bound: Bound) -> str:
-    """The result of a check over one row, as a place in `RESULTS`."""
+def verdict(bound: Bound, lacking: Collection[str]) -> str:
+    """The result of a check over one row, as a place in `RESULTS`.
+
+    Args:
+        lacking: the columns that some row lacks; gaps in others need not be looked for.
+    """
     check = bound.check
     judged = f"CASE ({check.pass_}\n) WHEN true THEN {PASS} WHEN false THEN {FAIL} ELSE {UNKNOWN} END"
-    result = f"CASE WHEN {_has_gap(bound.pass_reads)} THEN {UNKNOWN} ELSE {judged} END"
+    result = _unless_gap(bound.pass_reads, lacking, judged)
     if check.applies is not None:
-        result = (
-            f"CASE WHEN {_has_gap(bound.applies_reads)} THEN {UNKNOWN} ELSE CASE ({check.applies}\n) "
-            f"WHEN true THEN {result} WHEN false THEN {NOT_APPLICABLE} ELSE {UNKNOWN} END END"
+        applies = (
+            f"CASE ({check.applies}\n) "
+            f"WHEN true THEN {result} WHEN false THEN {NOT_APPLICABLE} ELSE {UNKNOWN} END"
         )
+        result = _unless_gap(bound.applies_reads, lacking, applies)
     return f"({result})::UTINYINT"
 
 
-def _has_gap(columns: Sequence[str]) -> str:
-    listed = ", ".join(literal(name) for name in columns)
-    return f"list_has_any(_gaps, [{listed}])" if columns else "false"
+def _unless_gap(columns: Collection[str], lacking: Collection[str], result: str) -> str:
+    """A gap in one of the columns is unknown, before anything else counts."""
+    listed = ", ".join(literal(name) for name in columns if name in lacking)
+    if not listed:
+        return result
+    return f"CASE WHEN list_has_any(_gaps, [{listed}]) THEN {UNKNOWN} ELSE {result} END"
 
 
 def detail(bound: Bound, result: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from collector.assess import tables
 from collector.assess.bind import bind
 from collector.assess.judge import Judge
 from collector.assess.mappings import load
+from collector.assess.patience import Patience
 from collector.assess.populations import GapLine, Population, Populations
 from collector.assess.rows import Loaded, Shape
 from collector.assess.verdicts import open_database
@@ -120,3 +123,23 @@ def test_a_query_that_gives_more_than_it_reads_is_judged_as_one_of_many(made: An
     row = {"scope": {"place": "here"}, "gaps": []}
     given = [{**row, "id": str(n), "data": {"name": str(n), "number": n}} for n in range(4)]
     assert lines(made, given, "", 3, False) == lines(made, given, "", 20_000, False)
+
+
+def test_what_takes_too_long_is_interrupted_once_and_what_comes_after_is_not() -> None:
+    ended = threading.Event()
+    calls: list[float] = []
+
+    def interrupt() -> None:
+        calls.append(time.monotonic())
+        ended.set()
+
+    with Patience(0.3, interrupt) as patience:
+        for _ in range(3):
+            with patience.watching():
+                assert not ended.wait(0.05)
+        assert not ended.wait(0.7), "nothing runs"
+        with patience.watching():
+            assert ended.wait(30)
+            time.sleep(0.5)
+    assert len(calls) == 1
+    assert not [thread for thread in threading.enumerate() if thread.name == "patience"]
