@@ -35,9 +35,19 @@ class Connection:
     configuration: Any
 
     def headers(self) -> dict[str, str]:
-        """The header that says who asks; tokens that run out are renewed by the client."""
-        bearer = self.configuration.auth_settings().get("BearerToken")
-        return {"Authorization": bearer["value"]} if bearer and bearer["value"] else {}
+        """The header that says who asks; tokens that run out are renewed by the client.
+
+        Raises:
+            CallFailed: there is no token any more, or it is none that a header can hold.
+        """
+        try:
+            bearer = self.configuration.auth_settings().get("BearerToken")
+        except Exception as error:  # noqa: BLE001 - the client runs on whatever files and programs say
+            raise CallFailed("credentials", _line(error)) from None
+        value = str(bearer["value"] or "").strip() if bearer else ""
+        if not (value.isascii() and value.isprintable()):
+            raise CallFailed("credentials", "the token holds characters that no token can have")
+        return {"Authorization": value} if value else {}
 
 
 class Clusters:
@@ -70,7 +80,7 @@ class Clusters:
         if name == IN_CLUSTER:
             return _subject(_ACCOUNT.read_text()) or "service account"
         user = self._user(name)
-        inner = user.get("user") or {}
+        inner = _table(user, "user")
         return (
             _subject(str(inner.get("token") or ""))
             or _common_name(str(inner.get("client-certificate-data") or ""))
@@ -89,31 +99,37 @@ class Clusters:
             return self._made[name]
 
     def _connect(self, name: str) -> Connection:
-        import yaml
-        from kubernetes import client, config
-        from kubernetes.config import ConfigException
+        from kubernetes import client
 
         configuration = client.Configuration()
         try:
-            if name == IN_CLUSTER:
-                config.load_incluster_config(configuration)
-            else:
-                self._refuse_programs(name)
-                config.load_kube_config(
-                    self._kubeconfig or None, name, client_configuration=configuration, persist_config=False
-                )
+            self._log_in(name, configuration)
             configuration.connection_pool_maxsize = _POOL
             api = client.ApiClient(configuration)
-        except (ConfigException, yaml.YAMLError, OSError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001 - the client runs on whatever a kubeconfig says
             raise CallFailed("credentials", f"context {name}: {_line(error)}") from None
         return Connection(configuration.host, api.rest_client.pool_manager, configuration)
 
-    def _refuse_programs(self, name: str) -> None:
-        """An `exec` plugin that is not allowed is a failure to log in, not a reason to ask as nobody."""
-        inner = self._user(name).get("user") or {}
-        provider = (inner.get("auth-provider") or {}).get("config") or {}
-        if not self._programs and ("exec" in inner or "cmd-path" in provider):
+    def _log_in(self, name: str, configuration: Any) -> None:
+        from kubernetes import config
+
+        if name == IN_CLUSTER:
+            config.load_incluster_config(configuration)
+            return
+        program = self._program(name)
+        config.load_kube_config(
+            self._kubeconfig or None, name, client_configuration=configuration, persist_config=False
+        )
+        if program and not (configuration.api_key or configuration.cert_file):
+            raise ValueError("the program that its user runs to log in gave no credentials")
+
+    def _program(self, name: str) -> bool:
+        """Whether a program logs in; one that is not allowed is no reason to ask as nobody."""
+        inner = _table(self._user(name), "user")
+        runs = "exec" in inner or "cmd-path" in _table(_table(inner, "auth-provider"), "config")
+        if runs and not self._programs:
             raise ValueError("its user runs a program to log in; exec = true in [[source]] allows that")
+        return runs
 
     def _known(self) -> tuple[list[str], str]:
         merged = self._merged()
@@ -126,7 +142,7 @@ class Clusters:
     def _user(self, context: str) -> Mapping[str, Json]:
         merged = self._merged()
         told: Mapping[str, Json] = next((each for each in merged["contexts"] if each["name"] == context), {})
-        wanted = (told.get("context") or {}).get("user")
+        wanted = _table(told, "context").get("user")
         return next((each for each in merged["users"] if each["name"] == wanted), {})
 
     def _merged(self) -> dict[str, Any]:
@@ -144,16 +160,23 @@ class Clusters:
                 for part in ("contexts", "users"):
                     merged[part] += [each for each in told.get(part) or () if each["name"]]
                 merged.setdefault("current-context", told.get("current-context"))
-            except (
-                OSError,
-                UnicodeDecodeError,
-                yaml.YAMLError,
-                AttributeError,
-                TypeError,
-                KeyError,
-            ) as error:
-                raise ValueError(f"kubeconfig: {path}: it cannot be read: {_line(error)}") from None
+            except OSError as error:
+                raise ValueError(f"kubeconfig: {path}: it cannot be read: {error.strerror}") from None
+            except yaml.MarkedYAMLError as error:
+                line = error.problem_mark.line + 1 if error.problem_mark else 1
+                raise ValueError(f"kubeconfig: {path}, line {line}: it is no YAML: {error.problem}") from None
+            except (UnicodeDecodeError, yaml.YAMLError):
+                raise ValueError(f"kubeconfig: {path}: it is no text in YAML") from None
+            except (AttributeError, TypeError, KeyError):
+                why = "it has no lists of contexts and users with names"
+                raise ValueError(f"kubeconfig: {path}: {why}") from None
         return merged
+
+
+def _table(told: Mapping[str, Json], key: str) -> Mapping[str, Json]:
+    """A member that should be a map; an empty one where it is something else."""
+    found = told.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _usual() -> str:

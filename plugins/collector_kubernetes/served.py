@@ -6,12 +6,13 @@ has cron jobs in `batch/v1beta1` only (API reference: APIVersions, APIGroupList,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from collector.model import Answer, Ask, Column, Json, Kind, Operation, Record
 from collector_kubernetes.catalogue import EVERY, Node, catalogue
+from collector_kubernetes.kubelets import CONFIGZ
 
-__all__ = ["CLUSTER", "DISCOVERY", "cluster", "discovered", "resources", "version_of"]
+__all__ = ["CLUSTER", "DISCOVERY", "answers", "cluster", "discovered", "resources", "version_of"]
 
 VERSION, CORE, GROUPS, RESOURCES = (
     f"kubernetes:{name}" for name in ("version", "core-versions", "groups", "resources")
@@ -41,6 +42,43 @@ CLUSTER = Kind(
 )
 
 Served = Mapping[str, Sequence[str]]
+
+
+def answers(op: str, data: Json) -> bool:
+    """Whether an answer is what an operation of one page asks for.
+
+    What has none of what it should hold, as a proxy's own page, must not look like a server without kinds or
+    a kubelet without settings.
+    """
+    if not isinstance(data, dict):
+        return False
+    if op == VERSION:
+        return isinstance(data.get("gitVersion"), str)
+    if op == CONFIGZ:
+        return isinstance(data.get("kubeletconfig"), dict)
+    if op == CORE:
+        return _each(data.get("versions"), lambda version: isinstance(version, str))
+    if op == RESOURCES:
+        empty = "resources" in data and data["resources"] is None  # Go's empty slice
+        return empty or _each(data.get("resources"), _is_resource)
+    return _each(data.get("groups"), lambda group: _each(_member(group, "versions"), _is_version))
+
+
+def _each(found: Json, right: Callable[[Json], bool]) -> bool:
+    return isinstance(found, list) and all(map(right, found))
+
+
+def _member(told: Json, name: str) -> Json:
+    return told.get(name) if isinstance(told, dict) else None
+
+
+def _is_resource(told: Json) -> bool:
+    verbs = _member(told, "verbs")
+    return isinstance(_member(told, "name"), str) and (verbs is None or isinstance(verbs, list))
+
+
+def _is_version(told: Json) -> bool:
+    return isinstance(_member(told, "groupVersion"), str)
 
 
 def discovered(ask: Ask, more: Mapping[str, Json]) -> dict[str, Json]:

@@ -18,7 +18,7 @@ from collector.model import CallFailed, Fault, Json, Outcome, Reply
 from collector_kubernetes.clusters import Connection
 from collector_kubernetes.kubelets import CONFIGZ
 from collector_kubernetes.objects import trimmed
-from collector_kubernetes.served import CORE, GROUPS, RESOURCES, VERSION
+from collector_kubernetes.served import CORE, GROUPS, RESOURCES, VERSION, answers
 
 __all__ = ["ERRORS", "METADATA", "send"]
 
@@ -63,18 +63,21 @@ def send(connection: Connection, op: str, params: Params, timeout: float) -> Rep
     end = time.monotonic() + timeout
     if (path := _fixed(op, params)) is not None:
         data, size = _get(connection, path, _JSON, end)
+        if not answers(op, data):
+            raise CallFailed("malformed", "the answer is not what was asked for")
         return Reply(data, size=size)
     path = _list(op, params)
-    for number in _SIZES:
+    sizes = [size for size in _SIZES if size <= params.get("size", _SIZES[0])]
+    for number in sizes:
         asked = {"limit": number} | ({"continue": params["continue"]} if "continue" in params else {})
         accept = _PARTIAL if params.get("secrets") == METADATA else _JSON
         try:
             data, size = _get(connection, f"{path}?{urlencode(asked)}", accept, end)
         except CallFailed as error:
-            if error.code == "too-large" and number != _SIZES[-1]:
+            if error.code == "too-large" and number != sizes[-1]:
                 continue
             raise
-        return _page(data, size, params)
+        return _page(data, size, {**params, "size": number})
     raise AssertionError("the last size returns or raises")
 
 
@@ -113,11 +116,20 @@ def _page(data: Json, size: int, params: Params) -> Reply:
         items = []  # Go's empty slice
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise CallFailed("malformed", "the answer is no list of objects")
-    token = (data.get("metadata") or {}).get("continue")
+    token = _continue(data.get("metadata") or {})
+    if token and token == params.get("continue"):
+        raise CallFailed("malformed", "the list names the same page again and again")
     following = {**params, "continue": token} if token else None
     values = "secrets" not in params
     kept = {"items": [trimmed(item, values) for item in items]}
     return Reply(kept, items=len(items), next=following, size=size, keep=False)
+
+
+def _continue(metadata: Json) -> str:
+    token = metadata.get("continue") if isinstance(metadata, dict) else 0
+    if token is not None and not isinstance(token, str):
+        raise CallFailed("malformed", "the answer does not say whether it has a next page")
+    return token or ""
 
 
 def _get(connection: Connection, path: str, accept: str, end: float) -> tuple[Json, int]:
@@ -162,7 +174,7 @@ def _fetched(connection: Connection, path: str, accept: str, end: float) -> tupl
 def _body(response: Any, end: float) -> bytes:
     """The whole body, decoded; what is too large or too slow is left unread."""
     pieces, size = [], 0
-    for piece in response.stream(_PIECE, decode_content=True):
+    while piece := response.read1(_PIECE, decode_content=True):  # what is there: none waits for more
         size += len(piece)
         if size > _MAX_BODY:
             response.close()
@@ -178,12 +190,12 @@ def _broken(error: Exception) -> NoReturn:
     import urllib3.exceptions as named
 
     cause: BaseException = getattr(error, "reason", None) or error
-    if isinstance(error, named.TimeoutError) or isinstance(cause, named.TimeoutError):
-        raise TimeoutError("no answer in time") from None
     if isinstance(error, named.SSLError) or isinstance(cause, named.SSLError):
         raise CallFailed("certificate", _line(cause)) from None
     if isinstance(error, (named.NewConnectionError, named.ProxyError, named.ProtocolError)):
         raise ConnectionError(_line(cause)) from None
+    if isinstance(error, named.TimeoutError) or isinstance(cause, named.TimeoutError):
+        raise TimeoutError("no answer in time") from None
     raise CallFailed("broken", _line(cause)) from None
 
 

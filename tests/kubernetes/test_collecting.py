@@ -124,7 +124,9 @@ def test_every_object_of_every_kind_is_a_record(seeded_cluster: Any, whole: Any)
             continue
         path = f"/apis/{version}" if "/" in version else f"/api/{version}"
         there = {
-            "/".join(filter(None, (node.object_kind, item["metadata"].get("namespace"), item["metadata"]["name"])))
+            "/".join(
+                filter(None, (node.object_kind, item["metadata"].get("namespace"), item["metadata"]["name"]))
+            )
             for item in seeded_cluster.admin.items(f"{path}/{node.resource}")
         }
         assert whole.ids(kind) == there, kind
