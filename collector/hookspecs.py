@@ -64,7 +64,11 @@ class SignerType(Protocol):
     def __init__(self, settings: Mapping[str, Json]) -> None: ...
 
     def signer(self) -> Signer:
-        """Reach the key. Raises ConfigError where the key cannot be used, saying what would be right."""
+        """Reach the key. Raises ConfigError where the key cannot be used, saying what would be right.
+
+        Where certificates vouch for the key in place of a trust file, the signer has them as `certificates`,
+        in PEM, its own first; and `renewed()`, which gives the signer to use when the run comes to signing.
+        """
         ...
 
     def public_key(self) -> Key:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from itertools import pairwise
 
+from collector.bundle.keyless import MAX_CERTIFICATES
 from collector.canonical import dumps
 from collector.config import AUTHORITY
 from collector.model import Json, Outcome
@@ -119,12 +120,33 @@ def _or_null(check: Check) -> Check:
     return checked
 
 
+def _with(key: str, check: Check, table: Check) -> Check:
+    """A table that may have one key more."""
+
+    def checked(value: Json, where: str) -> None:
+        if isinstance(value, dict) and key in value:
+            check(value[key], f"{where}.{key}")
+            value = {name: item for name, item in value.items() if name != key}
+        table(value, where)
+
+    return checked
+
+
 def _list(check: Check) -> Check:
     def checked(value: Json, where: str) -> None:
         if not isinstance(value, list):
             raise _refuse(where, "a list")
         for number, item in enumerate(value):
             check(item, f"{where}[{number}]")
+
+    return checked
+
+
+def _several(least: int, most: int, check: Check) -> Check:
+    def checked(value: Json, where: str) -> None:
+        check(value, where)
+        if not least <= len(value) <= most:
+            raise _refuse(where, f"a list of {least} to {most}")
 
     return checked
 
@@ -162,6 +184,13 @@ _scope = _mapping(_text, _text)
 _member = _matching(r"[A-Za-z0-9_./-]{1,200}", "the name of a member")
 _reason = _one_of(*sorted(_REASONS))
 
+_certificate = _matching(
+    r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]{1,9900}\n-----END CERTIFICATE-----\n", "a PEM certificate"
+)
+_signer = _with(
+    "certificates", _several(1, MAX_CERTIFICATES, _list(_certificate)), _table(fingerprint=_text, key=_text)
+)
+
 _PREDICATE = _table(
     format=_one_of(FORMAT),
     tree=_table(
@@ -184,8 +213,8 @@ _PREDICATE = _table(
     keep=_or_null(_integer(0)),
     authorities=_list(_matching(AUTHORITY, "lower case letters, digits, _ and -, at most 32")),
     secret_key_id=_or_null(_id),
-    signer=_table(fingerprint=_text, key=_text),
-    witness=_or_null(_table(fingerprint=_text, key=_text)),
+    signer=_signer,
+    witness=_or_null(_signer),
     series=_table(
         name=_matching(_SERIES, "letters, digits, . _ and -, at most 100"),
         epoch=_time,

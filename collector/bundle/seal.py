@@ -11,8 +11,7 @@ from collector.bundle import layout
 from collector.bundle.archive import ArchiveWriter
 from collector.bundle.authority import TimeAuthority, ask_all
 from collector.bundle.facts import FORMAT
-from collector.bundle.identity import PublicKey
-from collector.bundle.sign import parse_envelope, public_key, sign, signatures
+from collector.bundle.sign import certificates, fresh, parse_envelope, public_key, sign, signatures
 from collector.bundle.sigstore import sigstore_bundle
 from collector.bundle.stamp import over_first
 from collector.bundle.statement import Subject, build, tree
@@ -82,7 +81,7 @@ def seal(
         FileExistsError: there is something at `out`.
         OSError: the disk is full, or a file cannot be read.
     """
-    key = public_key(signer)
+    public_key(signer)  # one of a kind that is not allowed is found before anything is written
     names = _members(folder, facts)
     sealed, tally = _count(folder, names)
     predicate = {
@@ -91,22 +90,37 @@ def seal(
         "tree": tree(sealed),
         "counts": tally.counts,
         "gaps": tally.gaps,
-        "signer": _shown(key),
-        "witness": None if witness is None else _shown(public_key(witness)),
         "authorities": sorted(each.name for each in authorities),
     }
     with ArchiveWriter(out) as archive:
         subjects = [Subject(name, archive.add(name, folder / name)) for name in names]
         for name, data in ((layout.README, _packaged(layout.README)), (layout.SCRIPT, script())):
             subjects.append(Subject(name, archive.add(name, data)))
-        payload = build(subjects, predicate)
+        signer, witness = fresh(signer), None if witness is None else fresh(witness)
+        signers = {"signer": _shown(signer), "witness": None if witness is None else _shown(witness)}
+        payload = build(subjects, {**predicate, **signers})
         unstamped = _state(archive, sign(payload, signer, witness), authorities)
+        if certified := [each for each in (signer, witness) if each and certificates(each)]:
+            unstamped = {name: f"{why}; {_lasts(certified[0])}" for name, why in unstamped.items()}
     size = out.stat().st_size
-    return SealedBundle(out, sha256_hex(payload), key.fingerprint, size, tally.counts, tally.gaps, unstamped)
+    by = public_key(signer).fingerprint
+    return SealedBundle(out, sha256_hex(payload), by, size, tally.counts, tally.gaps, unstamped)
 
 
-def _shown(key: PublicKey) -> dict[str, Json]:
-    return {"fingerprint": key.fingerprint, "key": key.pem}
+def _shown(signer: Signer) -> dict[str, Json]:
+    key, vouching = public_key(signer), list(certificates(signer))
+    return {
+        "fingerprint": key.fingerprint,
+        "key": key.pem,
+        **({"certificates": vouching} if vouching else {}),
+    }
+
+
+def _lasts(signer: Signer) -> str:
+    from cryptography.x509 import load_pem_x509_certificate
+
+    ends = load_pem_x509_certificate(certificates(signer)[0].encode()).not_valid_after_utc
+    return f"the key's certificate ends at {ends:%H:%M:%S} UTC, and a stamp that comes later does not count"
 
 
 def _state(

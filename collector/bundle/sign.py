@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope
     from securesystemslib.signer import Signer
 
-__all__ = ["PAYLOAD_TYPE", "parse_envelope", "public_key", "refuse_twins", "sign", "signatures", "signed_by"]
+__all__ = [
+    "PAYLOAD_TYPE",
+    "certificates",
+    "fresh",
+    "parse_envelope",
+    "public_key",
+    "refuse_twins",
+    "sign",
+    "signatures",
+    "signed_by",
+]
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _MAX_SIGNATURES = 2  # the agent's and a witness'
@@ -72,6 +82,22 @@ def public_key(signer: Signer) -> PublicKey:
         return PublicKey.of(signer.public_key)
     except ValueError as error:
         raise ConfigError(f"signing key: {error}") from None
+
+
+def certificates(signer: Signer) -> tuple[str, ...]:
+    """What vouches for a signer's key, if certificates do: in PEM, the key's own first."""
+    return tuple(getattr(signer, "certificates", ()))
+
+
+def fresh(signer: Signer) -> Signer:
+    """The signer as it shall sign now: one whose key lives for minutes makes a new one.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    renewed = getattr(signer, "renewed", None)
+    made: Signer = signer if renewed is None else renewed()
+    return made
 
 
 def signatures(envelope: Envelope) -> tuple[bytes, ...]:

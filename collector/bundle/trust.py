@@ -11,6 +11,12 @@
     until = 2028-01-01T00:00:00Z      # optional
     revoked = { at = 2027-03-01T00:00:00Z, reason = "host sold" }   # optional
 
+    [[identity]]                      # optional: a name in place of a key, as Sigstore's Fulcio certifies it
+    name = "acme's workflow"
+    issuer = "https://token.actions.githubusercontent.com"
+    subject = "https://github.com/acme/audit/.github/workflows/nightly.yml@refs/heads/main"
+    root = "trusted_root.json"        # by whom it must be certified; the rest as of a key
+
     [[authority]]                     # optional: whose time stamps count
     name = "acme time"
     file = "acme-time.pem"            # its root certificates, intermediate ones too if need be
@@ -22,12 +28,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from collector.bundle.identity import PublicKey
+from collector.bundle.keyless import Identity, check_certified
+from collector.bundle.roots import MAX_ROOT, roots_in
 from collector.canonical import dumps
 from collector.model import ConfigError
 from collector.toml import Document, Table, read, shown_path
@@ -113,13 +121,15 @@ class Trust:
         keys: whose signatures count.
         authorities: whose stamps count.
         stamps_required: how many of the authorities must have stamped a bundle.
-        signers: how many of the keys must have signed it.
+        signers: how many of the keys and identities must have signed it.
+        identities: names that count in place of a key.
     """
 
     keys: tuple[TrustedKey, ...]
     authorities: tuple[Authority, ...] = ()
     stamps_required: int = 0
     signers: int = 1
+    identities: tuple[Identity, ...] = ()
 
     def __post_init__(self) -> None:
         fingerprints = [each.key.fingerprint for each in self.keys]
@@ -127,8 +137,9 @@ class Trust:
             raise ConfigError("trust: the same key stands twice")
         if len({each.name for each in self.authorities}) != len(self.authorities):
             raise ConfigError("trust: two authorities of one name")
-        if not 1 <= self.signers <= len(self.keys):
-            raise ConfigError(f"trust: {self.signers} signers are required of {len(self.keys)} keys")
+        if not 1 <= self.signers <= len(self.keys) + len(self.identities):
+            known = f"{len(self.keys)} keys and {len(self.identities)} identities"
+            raise ConfigError(f"trust: {self.signers} signers are required of {known}")
         if not 0 <= self.stamps_required <= len(self.authorities):
             raise ConfigError(
                 f"trust: {self.stamps_required} stamps are required of {len(self.authorities)} authorities"
@@ -137,6 +148,33 @@ class Trust:
     def find(self, fingerprint: str) -> TrustedKey | None:
         """The key of that fingerprint, if it is trusted."""
         return next((each for each in self.keys if each.key.fingerprint == fingerprint), None)
+
+    def certified(
+        self, certificates: Sequence[str], key: PublicKey, stamped_at: datetime | None
+    ) -> TrustedKey:
+        """The key of a certificate, as trusted as the identity that it is for.
+
+        Args:
+            certificates: those of the statement, in PEM, the signer's own first.
+            key: the signer's.
+            stamped_at: by when it was signed, as an authority's verified stamp says; None without one.
+
+        Raises:
+            ValueError: no identity vouches for it; why, in one line.
+        """
+        if not self.identities:
+            raise ValueError("the trust file has no [[identity]]")
+        if stamped_at is None:
+            raise ValueError("no stamp by a trusted authority shows that its certificate was valid then")
+        reasons = []
+        for each in self.identities:
+            try:
+                check_certified(each, certificates, key, stamped_at)
+            except ValueError as error:
+                reasons.append(f"{each.name}: {error}")
+                continue
+            return TrustedKey(each.name, key, each.purpose, each.valid_from, each.valid_until, each.revoked)
+        raise ValueError("; ".join(reasons))
 
 
 def load_trust(path: Path) -> Trust:
@@ -149,19 +187,20 @@ def trust_in(document: Document) -> Trust:
     top, path = Table(document, document.data), document.path
     keys = tuple(_trusted(table, path.parent) for table in top.tables("key"))
     authorities = tuple(_authority(table, path.parent) for table in top.tables("authority"))
+    identities = tuple(_identity(table, path.parent) for table in top.tables("identity"))
     stamps = top.integer("stamps", 0, most=_MOST)
     signers = top.integer("signers", 1, least=1, most=_MOST)
     top.finish()
-    if not keys:
-        raise ConfigError(f"{path}: no key; it needs at least one [[key]] table")
+    if not keys and not identities:
+        raise ConfigError(f"{path}: no key; it needs at least one [[key]] or [[identity]] table")
     _refuse_twins(keys, path)
     if len({each.name for each in authorities}) != len(authorities):
         raise top.wrong("two authorities of one name", "authority")
-    if signers > len(keys):
-        raise top.wrong(f"more than there are [[key]] tables, which are {len(keys)}", "signers")
+    if signers > (most := len(keys) + len(identities)):
+        raise top.wrong(f"more than there are [[key]] and [[identity]] tables, which are {most}", "signers")
     if stamps > len(authorities):
         raise top.wrong(f"more than there are [[authority]] tables, which are {len(authorities)}", "stamps")
-    return Trust(keys, authorities, stamps, signers)
+    return Trust(keys, authorities, stamps, signers, identities)
 
 
 def trust_of_key(path: Path) -> Trust:
@@ -239,6 +278,24 @@ def _trusted(table: Table, folder: Path) -> TrustedKey:
     entry = TrustedKey(
         name=table.string("name"),
         key=_key(table, folder),
+        purpose=table.string("purpose", "bundle", choices=PURPOSES),
+        valid_from=_moment(table, "from"),
+        valid_until=_moment(table, "until"),
+        revoked=_revocation(revoked) if revoked is not None else None,
+    )
+    table.finish()
+    return entry
+
+
+def _identity(table: Table, folder: Path) -> Identity:
+    revoked = table.table("revoked", None)
+    root = table.string("root")
+    path = folder / Path(root).expanduser()
+    entry = Identity(
+        name=table.string("name"),
+        issuer=table.string("issuer"),
+        subject=table.string("subject"),
+        roots=roots_in(_read(path, MAX_ROOT), f"{table.where('root')}: {shown_path(path)}"),
         purpose=table.string("purpose", "bundle", choices=PURPOSES),
         valid_from=_moment(table, "from"),
         valid_until=_moment(table, "until"),

@@ -3,7 +3,8 @@
     cosign verify-blob-attestation … --trusted-root ROOT.json --use-signed-timestamps
 
 In the form of Sigstore's `TrustedRoot` (protobuf-specs, `sigstore_trustroot.proto`) in JSON. It holds
-authorities for time stamps and nothing else: the key is given to cosign by itself, and there is no log.
+authorities for time stamps and, where identities are trusted, what their own trusted roots say of those who
+certify them. A key is given to cosign by itself, and there is no log of signatures.
 
 A chain of several certificates begins, there, with the one that signs the stamps, and cosign takes no other
 one then. A trust file names who may issue that one, which an authority renews every year or so. So each
@@ -36,8 +37,20 @@ def trusted_root(trust: Trust) -> bytes:
     if not trust.authorities:
         raise ConfigError("trust: no [[authority]], so there is nobody by whom cosign could check a time")
     entries = [_entry(each.name, issuer) for each in trust.authorities for issuer in _issuers(each)]
-    empty: dict[str, Json] = {"certificateAuthorities": [], "ctlogs": [], "tlogs": []}
-    return dumps({"mediaType": MEDIA_TYPE, "timestampAuthorities": entries, **empty})
+    roots = [each.roots for each in trust.identities]
+    return dumps(
+        {
+            "mediaType": MEDIA_TYPE,
+            "timestampAuthorities": entries,
+            "certificateAuthorities": _once(entry for each in roots for entry in each.authority_entries),
+            "ctlogs": _once(entry for each in roots for entry in each.log_entries),
+            "tlogs": [],
+        }
+    )
+
+
+def _once(entries: Iterable[Json]) -> list[Json]:
+    return list({dumps(each): each for each in entries}.values())
 
 
 def _issuers(authority: Authority) -> list[Certificate]:

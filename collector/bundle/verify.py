@@ -164,7 +164,7 @@ def _signer(
 ) -> TrustedKey:
     known = trust.find(id_)
     if known is None:
-        raise _stranger(envelope, id_, named)
+        known = _by_certificate(envelope, id_, named, trust, times[1])
     if not signed_by(envelope, known.key):
         raise VerifyError(f"signature does not verify with the key of {known.name}, {id_}")
     if named["key"] != known.key.pem:
@@ -172,6 +172,19 @@ def _signer(
     if why := known.refusal(*times):
         raise _DoesNotCount(f"signature of {known.name}, {id_}: {why}")
     return known
+
+
+def _by_certificate(
+    envelope: Envelope, id_: str, named: Mapping[str, Json], trust: Trust, stamped_at: datetime | None
+) -> TrustedKey:
+    """The signer whose key is in no trust file, but whose name may be."""
+    stranger = _stranger(envelope, id_, named)
+    if not isinstance(stranger, _DoesNotCount) or "certificates" not in named:
+        raise stranger
+    try:
+        return trust.certified(named["certificates"], PublicKey.from_pem(named["key"]), stamped_at)
+    except ValueError as error:
+        raise _DoesNotCount(f"{stranger}: {error}") from None
 
 
 def _stranger(envelope: Envelope, id_: str, named: Mapping[str, Json]) -> VerifyError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from collector.bundle.identity import PublicKey
+from collector.bundle.keyless import Identity
 from collector.bundle.trust import Trust, TrustedKey, trust_entry
 from collector.model import Json
 from collector.report.page import Page
@@ -24,6 +25,7 @@ def keys_json(trust: Trust, signing: PublicKey | None, problem: str | None, now:
     fingerprint = signing.fingerprint if signing else None
     return {
         "keys": [_key(each, fingerprint, now) for each in trust.keys],
+        "identities": [_identity(each, now) for each in trust.identities],
         "authorities": [each.name for each in trust.authorities],
         "signers": trust.signers,
         "stamps": trust.stamps_required,
@@ -35,25 +37,32 @@ def keys_json(trust: Trust, signing: PublicKey | None, problem: str | None, now:
 
 
 def _key(key: TrustedKey, signing: str | None, now: datetime) -> dict[str, Json]:
-    revoked = {"at": _written(key.revoked.at), "reason": key.revoked.reason} if key.revoked else None
+    fingerprint = key.key.fingerprint
+    return {"fingerprint": fingerprint, "signs": fingerprint == signing, **_trusted(key, now)}
+
+
+def _identity(identity: Identity, now: datetime) -> dict[str, Json]:
+    return {"issuer": identity.issuer, "subject": identity.subject, **_trusted(identity, now)}
+
+
+def _trusted(each: TrustedKey | Identity, now: datetime) -> dict[str, Json]:
+    revoked = {"at": _written(each.revoked.at), "reason": each.revoked.reason} if each.revoked else None
     return {
-        "name": key.name,
-        "fingerprint": key.key.fingerprint,
-        "purpose": key.purpose,
-        "from": _written(key.valid_from),
-        "until": _written(key.valid_until),
+        "name": each.name,
+        "purpose": each.purpose,
+        "from": _written(each.valid_from),
+        "until": _written(each.valid_until),
         "revoked": revoked,
-        "state": _state(key, now),
-        "signs": key.key.fingerprint == signing,
+        "state": _state(each, now),
     }
 
 
-def _state(key: TrustedKey, now: datetime) -> str:
-    if key.revoked:
+def _state(each: TrustedKey | Identity, now: datetime) -> str:
+    if each.revoked:
         return "revoked"
-    if key.valid_from and now < key.valid_from:
+    if each.valid_from and now < each.valid_from:
         return "not_yet"
-    return "ended" if key.valid_until and now > key.valid_until else "counts"
+    return "ended" if each.valid_until and now > each.valid_until else "counts"
 
 
 def _written(moment: datetime | None) -> str | None:
@@ -66,6 +75,10 @@ def keys_text(value: Json, page: Page) -> list[str]:
     for key in value["keys"]:
         lines.append(page.heading(key["fingerprint"], "signs now" if key["signs"] else ""))
         lines += page.wrap(f"{key['name']}: {key['purpose']}, {_times(key)}", 2, 4)
+    for each in value["identities"]:
+        lines.append(page.heading(each["subject"], ""))
+        lines += page.wrap(f"{each['name']}: {each['purpose']}, {_times(each)}", 2, 4)
+        lines += page.wrap(f"vouched for by {each['issuer']}", 2, 4)
     lines += ["", f"Signatures asked for: {value['signers']}; time stamps: {value['stamps']}"]
     if value["authorities"]:
         lines += page.wrap(f"Authorities: {', '.join(value['authorities'])}", 0, 2)

@@ -23,7 +23,7 @@ from collector.assess import Assessor, Summary
 from collector.assess import exceptions as exceptions_of
 from collector.bundle.authority import TimeAuthority
 from collector.bundle.seal import SealedBundle, seal
-from collector.bundle.sign import refuse_twins
+from collector.bundle.sign import certificates, refuse_twins
 from collector.collect.ask import Limits, Stop
 from collector.collect.executor import Collected, Discovered, Settings, collect, discover
 from collector.collect.plan import Plan, make, timestamp
@@ -297,6 +297,12 @@ def _signers(config: Config, plugins: Plugins) -> tuple[Signer, Signer | None]:
     made = [plugins.signers[each.use](each.settings).signer() if each else None for each in entries]
     signer, witness = made
     assert signer is not None
+    for entry, each in zip(entries, made, strict=True):
+        if entry and each and certificates(each) and not config.stamps:
+            raise ConfigError(
+                f"{entry.where}: a key that is certified for minutes counts with a time stamp alone;"
+                " name an authority in a [[stamp]] table"
+            )
     if witness is not None:
         refuse_twins(signer, witness)
     return signer, witness

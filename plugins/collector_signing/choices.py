@@ -17,7 +17,7 @@ from collector.model import ConfigError, Json, Option
 if TYPE_CHECKING:
     from securesystemslib.signer import Key, Signer
 
-__all__ = ["AwsKms", "AzureKms", "GoogleKms", "Gpg", "Pkcs11", "Vault"]
+__all__ = ["AwsKms", "AzureKms", "GoogleKms", "Gpg", "Pkcs11", "Sigstore", "Vault"]
 
 
 class _Elsewhere(ABC):
@@ -151,3 +151,29 @@ class Vault(_Elsewhere):
         from collector_signing.services import vault
 
         return vault(settings)
+
+
+class Sigstore(_Elsewhere):
+    """A key that lives for minutes, and Fulcio's certificate that says whose it is."""
+
+    name = "sigstore"
+    title = "No key of one's own: Sigstore certifies a new one for an OpenID identity (keyless)"
+    options = (
+        Option(
+            "token_file", "path", "the identity token; left out: as GitHub, GitLab, Google and others give it"
+        ),
+        Option("fulcio", "string", "who certifies", default="https://fulcio.sigstore.dev"),
+        Option("ca", "path", "authorities to trust for its TLS in place of the system's, PEM"),
+    )
+
+    def _reach(self, settings: Mapping[str, Json]) -> Signer:
+        from collector_signing.fulcio import CertifiedSigner
+
+        return CertifiedSigner(settings)
+
+    def public_key(self) -> Key:
+        """None that could be trusted. Raises ConfigError."""
+        raise ConfigError(
+            '[sign] use = "sigstore" has a new key each time: a trust file names whom it is certified for, '
+            "in an [[identity]] table"
+        )

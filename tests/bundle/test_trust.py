@@ -241,7 +241,9 @@ def test_mistakes_about_authorities_and_numbers_are_one_line(
     def said(text: str) -> str:
         return complaint(trust_file(tmp_path, text))
 
-    assert "trust.toml:1: signers: more than there are [[key]] tables" in said("signers = 2\n" + entry)
+    assert "trust.toml:1: signers: more than there are [[key]] and [[identity]] tables" in said(
+        "signers = 2\n" + entry
+    )
     assert "stamps: more than there are [[authority]] tables" in said("stamps = 1\n" + entry)
     assert "from 1 to 8" in said("signers = 0\n" + entry)
     assert "two authorities of one name" in said(entry + authority() + authority())

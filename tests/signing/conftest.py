@@ -12,11 +12,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -271,3 +273,156 @@ def pae() -> Callable[[bytes], bytes]:
 @pytest.fixture
 def digest() -> Callable[[bytes], bytes]:
     return lambda data: hashlib.sha256(data).digest()
+
+
+def _der(tag: int, data: bytes) -> bytes:
+    size = bytes([len(data)]) if len(data) < 128 else b"\x81" + bytes([len(data)])
+    return bytes([tag]) + size + data
+
+
+class Fulcio:
+    """An authority that certifies by the page of Fulcio's API (v2), with a log of certificates (RFC 6962).
+
+    Attributes:
+        tokens: identity token to issuer and subject.
+        minutes: how long its certificates are valid.
+        mode: "good", or one of the ways to misbehave that `_answer` names.
+    """
+
+    def __init__(self) -> None:
+        self.tokens: dict[str, tuple[str, str]] = {}
+        self.minutes, self.mode, self.asked = 10, "good", 0
+        self.now = datetime.now(UTC) - timedelta(seconds=5)
+        self.top, self.between, self.log = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+        self.root = self.authority("root", self.top, "root", self.top)
+        self.intermediate = self.authority("between", self.between, "root", self.top)
+
+    def authority(
+        self, subject: str, key: ec.EllipticCurvePrivateKey, issuer: str, by: ec.EllipticCurvePrivateKey
+    ) -> x509.Certificate:
+        usage = dict.fromkeys(
+            "digital_signature content_commitment key_encipherment data_encipherment key_agreement"
+            " crl_sign encipher_only decipher_only".split(),
+            False,
+        )
+        builder = self._builder(subject, key.public_key(), issuer, timedelta(days=300))
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        return builder.add_extension(x509.KeyUsage(key_cert_sign=True, **usage), True).sign(
+            by, hashes.SHA256()
+        )
+
+    def _builder(self, subject: str, key: Any, issuer: str, lasts: timedelta) -> x509.CertificateBuilder:
+        def name(text: str) -> x509.Name:
+            return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)] if text else [])
+
+        builder = x509.CertificateBuilder(name(issuer), name(subject), key, x509.random_serial_number())
+        return builder.not_valid_before(self.now).not_valid_after(self.now + lasts)
+
+    def certify(
+        self,
+        key: Any,
+        issuer: str,
+        subject: str,
+        *,
+        use: x509.ObjectIdentifier = x509.ExtendedKeyUsageOID.CODE_SIGNING,
+        by: ec.EllipticCurvePrivateKey | None = None,
+        logged: bool = True,
+    ) -> x509.Certificate:
+        """A certificate for a public key; `by` another key than the authority's is a forger."""
+        kind = x509.RFC822Name if "://" not in subject else x509.UniformResourceIdentifier
+        builder = self._builder("", key, "between", timedelta(minutes=self.minutes))
+        builder = builder.add_extension(x509.SubjectAlternativeName([kind(subject)]), True)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([use]), False)
+        provider = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
+        builder = builder.add_extension(
+            x509.UnrecognizedExtension(provider, _der(12, issuer.encode())), False
+        )
+        signing = by or self.between
+        if not logged:
+            return builder.sign(signing, hashes.SHA256())
+        promise = self._promise(builder.sign(signing, hashes.SHA256()).tbs_certificate_bytes)
+        place = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
+        return builder.add_extension(
+            x509.UnrecognizedExtension(place, _der(4, len(promise).to_bytes(2, "big") + promise)), False
+        ).sign(signing, hashes.SHA256())
+
+    @property
+    def log_id(self) -> bytes:
+        return hashlib.sha256(self._public(self.log)).digest()
+
+    def _public(self, key: ec.EllipticCurvePrivateKey) -> bytes:
+        return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    def _promise(self, body: bytes) -> bytes:
+        """A SignedCertificateTimestamp over a certificate to come (RFC 6962, section 3.2)."""
+        at = int(self.now.timestamp() * 1000).to_bytes(8, "big")
+        entry = hashlib.sha256(self._public(self.between)).digest() + len(body).to_bytes(3, "big") + body
+        made = self.log.sign(b"\0\0" + at + b"\0\1" + entry + b"\0\0", ec.ECDSA(hashes.SHA256()))
+        sct = b"\0" + self.log_id + at + b"\0\0" + b"\x04\x03" + len(made).to_bytes(2, "big") + made
+        return len(sct).to_bytes(2, "big") + sct
+
+    def trusted_root(self, *, logs: bool = True) -> dict[str, Any]:
+        """What a verifier is given, in Sigstore's form."""
+        span = {"validFor": {"start": f"{self.now - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"}}
+
+        def raw(data: bytes) -> dict[str, str]:
+            return {"rawBytes": base64.b64encode(data).decode()}
+
+        chain = [raw(each.public_bytes(Encoding.DER)) for each in (self.intermediate, self.root)]
+        details = {"keyDetails": "PKIX_ECDSA_P256_SHA_256", **span}
+        log = {
+            "baseUrl": "https://log.example/",
+            "hashAlgorithm": "SHA2_256",
+            "publicKey": {**raw(self._public(self.log)), **details},
+            "logId": {"keyId": base64.b64encode(self.log_id).decode()},
+        }
+        authority = {
+            "subject": {"organization": "test", "commonName": "root"},
+            "uri": "https://fulcio.example/",
+            "certChain": {"certificates": chain},
+            **span,
+        }
+        value = {
+            "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+            "certificateAuthorities": [authority],
+            "ctlogs": [log] if logs else [],
+            "tlogs": [],
+            "timestampAuthorities": [],
+        }
+        return dict(json.loads(json.dumps(value)))  # no part of it stands in two places
+
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        fulcio = self
+
+        class Handler(_Json):
+            def do_POST(self) -> None:
+                assert self.path == "/api/v2/signingCert"
+                fulcio.asked += 1
+                self.give(*fulcio._answer(self.headers["Authorization"], self.body()))
+
+        return Handler
+
+    def _answer(self, authorization: str, asked: Any) -> tuple[Any, int]:
+        token = authorization.removeprefix("Bearer ")
+        if token not in self.tokens:
+            return {"code": 16, "message": f"There was an error processing the identity token {token}"}, 401
+        request = x509.load_pem_x509_csr(base64.b64decode(asked["certificateSigningRequest"]))
+        assert request.is_signature_valid
+        key: Any = request.public_key()
+        match self.mode:
+            case "another key":
+                key = self.log.public_key()
+            case "nothing":
+                return {}, 200
+            case "huge":
+                return {"x": "x" * (1 << 20)}, 200
+            case "no json":
+                return "x", 200
+        chain = [self.certify(key, *self.tokens[token]), self.intermediate, self.root]
+        pems = [each.public_bytes(Encoding.PEM).decode() for each in chain]
+        return {"signedCertificateEmbeddedSct": {"chain": {"certificates": pems}}}, 201
+
+
+@pytest.fixture
+def fulcio() -> Fulcio:
+    return Fulcio()
