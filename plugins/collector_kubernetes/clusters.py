@@ -43,10 +43,10 @@ class Connection:
         try:
             bearer = self.configuration.auth_settings().get("BearerToken")
         except Exception as error:  # noqa: BLE001 - the client runs on whatever files and programs say
-            raise CallFailed("credentials", _line(error)) from None
+            raise CallFailed("login", _line(error)) from None
         value = str(bearer["value"] or "").strip() if bearer else ""
         if not (value.isascii() and value.isprintable()):
-            raise CallFailed("credentials", "the token holds characters that no token can have")
+            raise CallFailed("login", "the token holds characters that no token can have")
         return {"Authorization": value} if value else {}
 
 
@@ -107,7 +107,7 @@ class Clusters:
             configuration.connection_pool_maxsize = _POOL
             api = client.ApiClient(configuration)
         except Exception as error:  # noqa: BLE001 - the client runs on whatever a kubeconfig says
-            raise CallFailed("credentials", f"context {name}: {_line(error)}") from None
+            raise CallFailed("login", f"context {name}: {_line(error)}") from None
         return Connection(configuration.host, api.rest_client.pool_manager, configuration)
 
     def _log_in(self, name: str, configuration: Any) -> None:

@@ -43,7 +43,7 @@ ERRORS: Mapping[str, Fault] = {
     "502": Fault(Outcome.FAILED, retry=True),
     "503": Fault(Outcome.FAILED, retry=True),
     "504": Fault(Outcome.TIMEOUT, retry=True),
-    "credentials": Fault(Outcome.DENIED),
+    "login": Fault(Outcome.DENIED),
     "certificate": Fault(Outcome.UNREACHABLE),
     "broken": Fault(Outcome.FAILED, retry=True),
     "malformed": Fault(Outcome.MALFORMED),
@@ -166,6 +166,8 @@ def _fetched(connection: Connection, path: str, accept: str, end: float) -> tupl
             response.release_conn()
     except urllib3.exceptions.HTTPError as error:
         _broken(error)
+    except ValueError as error:  # files of keys and certificates are read when first used
+        raise CallFailed("login", type(error).__name__) from None
     if response.status != 200:
         raise CallFailed(str(response.status), _message(body))
     return body, len(body)

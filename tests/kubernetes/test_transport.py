@@ -291,5 +291,5 @@ def test_a_gzip_bomb_is_not_unpacked_whole(server: Any, faults: Any) -> None:
 
 
 def test_every_code_that_is_raised_is_told_what_it_means() -> None:
-    for code in ("401", "403", "410", "429", "credentials", "certificate", "malformed", "too-large"):
+    for code in ("401", "403", "410", "429", "login", "certificate", "malformed", "too-large"):
         assert code in Kubernetes.errors
