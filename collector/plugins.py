@@ -71,7 +71,10 @@ def load() -> Plugins:
             or gives what another gives under the same name.
     """
     found = metadata.entry_points(group=GROUP)
-    ordered = sorted(found, key=lambda entry: (entry.name, _distribution(entry)))
+    # An installation that is under way, or was cut off, leaves what it replaces under no name (pip: `~name`).
+    named = {entry.name for entry in found if _distribution(entry)}
+    there = [entry for entry in found if _distribution(entry) or entry.name not in named]
+    ordered = sorted(there, key=lambda entry: (entry.name, _distribution(entry)))
     return _gathered([(entry.name, _distribution(entry), entry.load) for entry in ordered])
 
 
@@ -87,7 +90,7 @@ def _already(module: ModuleType) -> Callable[[], ModuleType]:
 
 
 def _distribution(entry: metadata.EntryPoint) -> str:
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else ""
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist and entry.dist.name else ""
 
 
 def _gathered(found: Iterable[tuple[str, str, Callable[[], Any]]]) -> Plugins:

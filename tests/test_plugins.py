@@ -268,6 +268,20 @@ def test_two_distributions_with_one_plugin_name_are_both_named(tmp_path: Path, m
 HEAVY = {"duckdb", "boto3", "cryptography", "securesystemslib", "detect_secrets"}
 
 
+def test_what_an_installation_that_was_cut_off_left_is_no_second_plugin(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    install(tmp_path, "one", {"toy": "collector_one"}, collector_one="api = 1\n")
+    left = tmp_path / "~ne-1.2.dist-info"
+    left.mkdir()
+    entries = (tmp_path / "one-1.2.dist-info/entry_points.txt").read_text()
+    (left / "entry_points.txt").write_text(entries)  # pip has taken its METADATA already
+    monkeypatch.syspath_prepend(tmp_path)
+    assert load().origin["toy"] == "one 1.2"
+    (tmp_path / "one-1.2.dist-info/entry_points.txt").unlink()
+    assert load().origin["toy"] == ""  # and what is there alone is not passed over in silence
+
+
 def test_finding_the_built_in_plugins_loads_no_library_that_they_need_later(tmp_path: Path) -> None:
     folder = Path(__file__).parents[1]
     built_in = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["entry-points"][GROUP]
