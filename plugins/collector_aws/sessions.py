@@ -8,7 +8,7 @@ models are most of what a client costs: sixty of them take some 150 MB.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ _HOMES = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west
 
 _SESSION_NAME = "evidence-collector"
 _KEPT = 24  # clients of one target; some 2 MB each
-_READ = 100  # entries of the loader, some five for each service
+_RULES = 48  # entries of the loader, three for each service; a quarter of a megabyte for each service
 _MODELS = Path(__file__).parent / "generated" / "models"  # cut by tools/generate_aws_models.py
 _POOL = 32  # connections to one service at the same time
 
@@ -80,26 +80,45 @@ def _loader() -> Any:
             data = path.read_bytes()
             return orjson.loads(igzip.decompress(data) if path.suffix == ".gz" else data)
 
-    class Few(OrderedDict[Any, Any]):
-        """The models read last: those of services that are done with would only take room."""
+    class Few(dict[Any, Any]):
+        """All that was read, but of the rules of endpoints the last: one region needs them once each."""
+
+        def __init__(self) -> None:
+            self._rules: deque[Any] = deque()
 
         def __setitem__(self, key: Any, value: Any) -> None:
             super().__setitem__(key, value)
-            while len(self) > _READ:
-                self.popitem(last=False)
+            if any("endpoint-rule-set" in str(part) for part in key[1:]) and isinstance(value, (dict, tuple)):
+                self._rules.append(key)
+            while len(self._rules) > _RULES:
+                self.pop(self._rules.popleft(), None)
 
     loader = Loader(file_loader=Quick())
     loader._cache = Few()
     return loader
 
 
-@cache
-def _plain(profile: str) -> Session:
+def _made(profile: str) -> Session:
+    """A session with our loader, and without the half of botocore's hooks that is for documentation: each
+    client copies them all."""
     import botocore.session
+    from botocore.hooks import HierarchicalEmitter
 
-    made = botocore.session.Session(profile=profile or None)
+    class Silent(HierarchicalEmitter):  # type: ignore[misc]
+        """Takes no hooks for documentation."""
+
+        def _register_section(self, event_name: str, *given: Any, **named: Any) -> None:
+            if not event_name.startswith("docs."):
+                super()._register_section(event_name, *given, **named)
+
+    made = botocore.session.Session(profile=profile or None, event_hooks=Silent())
     made.register_component("data_loader", _loader())
     return made
+
+
+@cache
+def _plain(profile: str) -> Session:
+    return _made(profile)
 
 
 _lock = threading.RLock()
@@ -113,7 +132,6 @@ def session(login: Login) -> Session:
 
 @cache
 def _assumed(profile: str, role: str, external_id: str) -> Session:
-    import botocore.session
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
     base = _plain(profile)
@@ -121,8 +139,7 @@ def _assumed(profile: str, role: str, external_id: str) -> Session:
     region = base.get_config_variable("region") or home(role)
     create = partial(base.create_client, region_name=region)
     fetcher = AssumeRoleCredentialFetcher(create, base.get_credentials(), role, extra_args=extra)
-    made = botocore.session.Session(profile=profile or None)
-    made.register_component("data_loader", _loader())
+    made = _made(profile)
     made._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
     return made
 
