@@ -111,7 +111,7 @@ _REVIEWS = {
 """Looking at one's own rights."""
 
 FLAGS = (
-    Column("all_verbs", "BOOLEAN", "whether its verbs are *"),
+    Column("all_verbs", "BOOLEAN", "whether its verbs on resources are *"),
     Column("all_groups", "BOOLEAN", "whether its API groups are *"),
     Column("all_resources", "BOOLEAN", "whether its resources are *"),
     Column("full", "BOOLEAN", "whether it is every verb on everything"),
@@ -138,7 +138,7 @@ def grants(rule: Mapping[str, Json], namespace: str | None) -> dict[str, bool]:
     """The flags of a rule that holds in a namespace; None: everywhere."""
     verbs, groups = _set(rule, "verbs"), _set(rule, "apiGroups")
     resources, names = _set(rule, "resources"), _set(rule, "resourceNames")
-    every = "*" in verbs, "*" in groups and bool(resources), "*" in resources
+    every = "*" in verbs and bool(resources), "*" in groups and bool(resources), "*" in resources
     public, basic = _public(rule, namespace), _basic(rule)
     told = {
         "all_verbs": every[0],

@@ -663,7 +663,7 @@ def test_a_token_that_may_be_made_for_another_account_opens_what_that_account_ma
         token = client.request("POST", path, request)["status"]["token"]
     assert cluster.client(token=token).get("/api/v1/nodes")["kind"] == "NodeList"
     told = collecting(kubeconfig=str(cluster.kubeconfig)).records["kubernetes_permission"]
-    held = {
+    flags = {
         (row["data"]["subject"], flag.name) for row in told for flag in FLAGS if row["data"].get(flag.name)
     }
     assert flags >= {(_user(file), "creates_tokens"), ("strong", "full")}
