@@ -154,16 +154,38 @@ class World:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Recorded once: AWS from moto, everything else from this machine and the example programme."""
+    """Recorded once: AWS from moto, a cluster from a stand-in, the rest from here."""
     scratch = tmp_path_factory.mktemp("world")
     aws = _loaded(HERE.parent / "aws" / "conftest.py")
     with pytest.MonkeyPatch.context() as patch:
         aws.isolate(patch, scratch)
-        with contextlib.closing(aws.Moto(scratch)) as moto:
+        with contextlib.closing(aws.Moto(scratch)) as moto, _cluster(scratch / "kubeconfig") as cluster:
             patch.setenv("AWS_ENDPOINT_URL", moto.url)
+            patch.setenv("INVARIANT_KUBECONFIG", str(cluster))
             aws.seeded(moto.url)
             made = World(scratch)
     yield made
+
+
+@contextlib.contextmanager
+def _cluster(kubeconfig: Path) -> Iterator[Path]:
+    """The kubeconfig, which stays, of a stand-in for a server of 1.20 in which all seeds are."""
+    kubernetes = HERE.parent / "kubernetes"
+    seeds = _loaded(kubernetes / "seeds.py")
+    with _loaded(kubernetes / "recorded.py").Recorded(20) as server:
+        definitions = list(seeds.definitions())
+        for each in definitions:
+            spec = each["spec"]
+            for version in spec["versions"]:
+                name, names = f"{spec['group']}/{version['name']}", spec["names"]
+                server.serve(name, names["plural"], names["kind"], namespaced=spec["scope"] == "Namespaced")
+        server.add(*definitions, *seeds.objects("good"), *seeds.objects("bad"))
+        for node in (each for each in seeds.objects("good") + seeds.objects("bad") if each["kind"] == "Node"):
+            for address in node.get("status", {}).get("addresses", ()):
+                if isinstance(told := seeds.KUBELETS.get(address["address"]), dict):
+                    server.own[f"/api/v1/nodes/{node['metadata']['name']}/proxy/configz"] = told
+        kubeconfig.write_text(server.kubeconfig().read_text())
+        yield kubeconfig
 
 
 def _loaded(path: Path) -> Any:
