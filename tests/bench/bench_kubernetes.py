@@ -3,10 +3,10 @@
     python -m tests.bench.bench_kubernetes [--sizes 500,5000,50000] [--limit 900] [--prowler-up-to 5000]
 
 A real API server over etcd is filled with objects (`kubernetes_objects`). For each size: a bare list of all
-that it serves (`bare_list`), the same collected and nothing more (`collect_alone`), a whole `collector run` with
-verdicts and bundle, and, if the environment variable PROWLER names its program, Prowler's scan. Seconds of
-wall and CPU, peak memory of the tool's processes together, calls, bytes of what is left behind. The server
-shares the two cores with all of them.
+that it serves (`bare_list`), the same collected and nothing more (`collect_alone`), a whole `collector run`
+with verdicts and bundle, and, if the environment variable PROWLER names its program, Prowler's scan. Seconds
+of wall and CPU, peak memory of the tool's processes together, calls, KiB of what is left behind. The server
+shares the machine with all of them.
 """
 
 from __future__ import annotations
