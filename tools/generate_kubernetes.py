@@ -146,6 +146,8 @@ def _column(
         column["free_text"] = True
     if name in told.get("literals", {}):
         column["literals"] = told["literals"][name]
+    if path.endswith("status.conditions"):  # programs say in words what went wrong, and with what
+        column |= {"free_text": True, "literals": ["message"]}
     return column
 
 

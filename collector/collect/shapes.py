@@ -172,6 +172,11 @@ _HEADERS = (
         r"(?:(?:bearer|basic|token|digest|negotiate|ntlm|apikey|api-key|bot)\s+)?(?P<s>[^\s\"'\\][^\"'\\\n]{5,})",
         _with_digit,
     ),
+    _shape(
+        "authorization header", "authorization",  # as web servers' settings write it: name "value"
+        r"authorization[\"'\\]{0,3}\s+[\"'\\]{0,3}(?:bearer|basic|token|digest)\s+(?P<s>[^\s\"'\\;]{6,})",
+        _with_digit,
+    ),
     _shape("authorization header", "bearer", r"\bbearer[\s:=]+(?P<s>[\w.~+/=-]{8,})", _with_digit),
     _shape("authorization header", "basic", r"\bbasic\s+(?P<s>[A-Za-z0-9+/=]{8,})", _basic),
     _shape(

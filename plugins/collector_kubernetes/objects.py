@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from collector.model import Json, Record
@@ -9,15 +10,27 @@ from collector_kubernetes.catalogue import EVERY, Node
 
 __all__ = ["at", "identifier", "records", "trimmed"]
 
-_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-"""Holds whole objects as they were applied, Secrets with their values too."""
+_APPLIED = (
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "kapp.k14s.io/original",
+    "kopf.zalando.org/last-handled-configuration",
+    "banzaicloud.com/last-applied",
+    "objectset.rio.cattle.io/applied",
+)
+"""Annotations in which tools keep whole objects as they were applied, Secrets with their values too."""
+
+_KNOWN = re.compile(r"([a-z0-9-]+\.)*(kubernetes\.io|cert-manager\.io|helm\.sh)/")
+"""Annotations of Secrets that say what a Secret is for. Others may hold copies of its values."""
+
+_NOT_KEPT = "[not kept]"
 
 
 def trimmed(item: Json, values: bool = True) -> Json:
     """An object without what is noise or must not stay, in place.
 
     `managedFields` shrinks to `written_with`, the versions through which fields were set. What
-    `kubectl apply` leaves in annotations goes. Without `values`, maps of a Secret become lists of names.
+    `kubectl apply` and its like leave in annotations goes. Without `values`, maps of a Secret become lists of
+    names, and so do its annotations that nobody knows.
     """
     if not isinstance(item, dict):
         return item
@@ -29,7 +42,11 @@ def trimmed(item: Json, values: bool = True) -> Json:
             metadata["written_with"] = sorted(versions - {"None"})
         annotations = metadata.get("annotations")
         if isinstance(annotations, dict):
-            annotations.pop(_APPLIED, None)
+            for name in _APPLIED:
+                annotations.pop(name, None)
+            if not values:
+                unknown = (name for name in annotations if not _KNOWN.match(name))
+                annotations.update(dict.fromkeys(unknown, _NOT_KEPT))
     if not values:
         for name in ("data", "stringData"):
             held = item.pop(name, None)

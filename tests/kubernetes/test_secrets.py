@@ -1,0 +1,212 @@
+"""No secret of a cluster stays: whole runs of the command over planted ones, and everything they leave."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector_kubernetes import transport
+from collector_kubernetes.clusters import Clusters
+
+Collecting = Callable[..., Any]
+
+COLLECTOR = str(Path(sys.executable).parent / "collector")
+GAPS = "".join(
+    f"""
+[[accepted_gap]]
+kind = "{kind}"
+gap = ["off"]
+owner = "platform"
+approver = "audit"
+reason = "the right to read it opens more than the audit needs"
+until = 2027-11-24
+"""
+    for kind in ("kubernetes_secret", "kubernetes_kubelet")
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of the command left: files by name, unpacked, and what it said."""
+
+    code: int
+    files: dict[str, bytes]
+
+    def lines(self, part: str) -> Iterator[dict[str, Any]]:
+        for name, data in self.files.items():
+            if f":{part}" in name:
+                yield from map(json.loads, data.splitlines())
+
+    def records(self, kind: str) -> list[dict[str, Any]]:
+        found = (line.get("record", {}) for line in self.lines("segments/"))
+        return [record for record in found if record.get("kind") == kind]
+
+    def gaps(self, kind: str) -> list[dict[str, Any]]:
+        found = (line.get("gap", {}) for line in self.lines("segments/"))
+        return [gap for gap in found if gap.get("kind") == kind]
+
+
+def kept(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield str(path), path.read_bytes()
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    data = archive.read(name)
+                    yield f"{path.name}:{name}", gzip.decompress(data) if name.endswith(".gz") else data
+
+
+def ran(cluster: Any, folder: Path, settings: str) -> Run:
+    (folder / "exceptions.toml").write_text(GAPS)
+    (folder / "collector.toml").write_text(
+        'series = "secrets"\nexceptions = "exceptions.toml"\n\n[[source]]\nuse = "kubernetes"\n'
+        f'kubeconfig = "{cluster.kubeconfig}"\n{settings}\n'
+    )
+    environment = {
+        **os.environ,
+        "COLLECTOR_CONFIG_DIR": str(folder / "config"),
+        "COLLECTOR_STATE": str(folder / "state"),
+        "TMPDIR": str(folder),
+    }
+    files: dict[str, bytes] = {}
+    code = 0
+    for name, command in {
+        "init": ["init", "--quiet"],
+        "plan": ["plan", "--discover"],
+        "run": ["run", "--output", "json"],
+    }.items():
+        done = subprocess.run(
+            [COLLECTOR, *command], cwd=folder, env=environment, capture_output=True, timeout=300, check=False
+        )
+        files |= {f"{name} said": done.stdout, f"{name} logged": done.stderr}
+        code = done.returncode
+    assert code in (0, 3), files["run logged"].decode()[-2000:]
+    return Run(code, files | dict(kept(folder)))
+
+
+@pytest.fixture(scope="module")
+def keys(seeded_cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("keys")
+    return ran(seeded_cluster, folder, 'secrets = "keys"\nkubelet = true')
+
+
+@pytest.fixture(scope="module")
+def usual(seeded_cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return ran(seeded_cluster, tmp_path_factory.mktemp("usual"), "")
+
+
+def found_in(run: Run, value: str) -> list[str]:
+    return sorted(name for name, data in run.files.items() if value.encode() in data)
+
+
+def test_no_planted_secret_is_in_anything_that_a_run_leaves(keys: Run, seeds: Any) -> None:
+    leaks = {
+        place: where
+        for place, value in seeds.CANARIES.items()
+        for form in (value, *seeds.forms(value))
+        if (where := found_in(keys, form))
+    }
+    assert len(seeds.CANARIES) > 50
+    assert leaks == {}
+
+
+def test_what_was_looked_through_was_there(keys: Run) -> None:
+    """Else nothing found would mean nothing."""
+    names = {record["id"] for record in keys.records("kubernetes_secret")}
+    assert {"Secret/lab/plain", "Secret/lab/ssh", "Secret/kube-system/bootstrap-token-abcdef"} <= names
+    assert found_in(keys, "Deployment/lab/applied")
+    assert found_in(keys, "ConfigMap/lab/plain")
+    assert any(name.endswith("ledger.jsonl.gz") for name in keys.files)
+
+
+def test_of_a_secret_the_names_of_its_keys_are_kept(keys: Run) -> None:
+    data = {record["id"]: record["data"] for record in keys.records("kubernetes_secret")}
+    assert data["Secret/lab/plain"]["data"] == ["empty", "key", "password"]
+    assert data["Secret/lab/plain"]["type"] == "Opaque"
+    assert data["Secret/lab/ssh"]["type"] == "kubernetes.io/ssh-auth"
+    assert data["Secret/lab/plain"]["created"]
+
+
+def test_secrets_are_not_asked_for_unless_the_configuration_says_so(usual: Run, seeded_cluster: Any) -> None:
+    (gap,) = usual.gaps("kubernetes_secret")
+    assert gap["reason"] == "off"
+    assert usual.records("kubernetes_secret") == []
+    assert not [call for call in usual.lines("ledger") if call.get("op") == "kubernetes:secrets"]
+
+
+def test_what_is_off_can_be_accepted_by_an_exception(usual: Run) -> None:
+    assert usual.code == 0, usual.files["run said"].decode()
+    gapped = {line["gap"]["kind"] for line in usual.lines("segments/") if "gap" in line}
+    assert gapped == {"kubernetes_secret", "kubernetes_kubelet"}
+
+
+def test_metadata_of_secrets_comes_without_their_values(
+    seeded_cluster: Any, collecting: Collecting, monkeypatch: pytest.MonkeyPatch, seeds: Any
+) -> None:
+    crossed: list[Any] = []
+    trim = transport.trimmed
+
+    def watched(item: Any, values: bool = True) -> Any:
+        crossed.extend([] if values else [json.loads(json.dumps(item))])
+        return trim(item, values)
+
+    monkeypatch.setattr(transport, "trimmed", watched)
+    found = collecting(kubeconfig=str(seeded_cluster.kubeconfig), secrets="metadata")
+    there = list(seeded_cluster.admin.items("/api/v1/secrets"))
+    assert len(crossed) == len(there) == len(found.records["kubernetes_secret"])
+    for item in crossed:  # what came over the wire, before anything was taken off it
+        assert item.keys() <= {"metadata", "kind", "apiVersion"}
+    for record in found.records["kubernetes_secret"]:
+        assert {gap["column"]: gap["reason"] for gap in record["gaps"]} == dict.fromkeys(
+            ("type", "data", "immutable"), "off"
+        )
+        assert not record["data"].keys() & {"type", "data"}
+    texts = [path.read_bytes() for path in found.folder.rglob("*.gz")]
+    values = {place: value for place, value in seeds.CANARIES.items() if ".secret" in place}
+    assert values
+    for value in values.values():
+        for form in (value, *seeds.forms(value)):
+            assert not any(form.encode() in gzip.decompress(text) for text in texts)
+
+
+def test_what_is_kept_of_a_secret_is_the_same_whatever_its_values_are(
+    recorded: Callable[..., Any],
+) -> None:
+    """So no digest of them is in the ledger, keyed or not."""
+    replies = []
+    for value in ("Zmlyc3Q=", "c2Vjb25k"):
+        server = recorded(34)
+        annotations = {"copied": f"it is {value}", "kapp.k14s.io/original": f'{{"data": {{"k": "{value}"}}}}'}
+        metadata = {"name": "a", "annotations": {**annotations, "kubernetes.io/x.name": "robot"}}
+        server.add({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"k": value}})
+        connection = Clusters(str(server.kubeconfig()), (), False).connection("recorded")
+        params = {"version": "v1", "secrets": "keys"}
+        replies.append(transport.send(connection, "kubernetes:secrets", params, 10).data)
+    assert replies[0] == replies[1]
+    (item,) = replies[0]["items"]
+    assert item["data"] == ["k"]
+    assert item["metadata"]["annotations"]["kubernetes.io/x.name"] == "robot"
+    assert "copied" in item["metadata"]["annotations"]  # that it is there is no secret
+
+
+def test_where_a_secret_was_seen_is_still_told(keys: Run) -> None:
+    """Checks for secrets in plain sight read what was redacted."""
+    redacted = {
+        (record["kind"], record["id"])
+        for line in keys.lines("segments/")
+        if (record := line.get("record", {})).get("redactions")
+    }
+    assert ("kubernetes_config_map", "ConfigMap/lab/plain") in redacted
+    assert ("kubernetes_config_map", "ConfigMap/lab/applied") in redacted
+    assert ("kubernetes_workload", "Deployment/lab/applied") in redacted
