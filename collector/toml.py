@@ -171,7 +171,8 @@ def parse(
         line = data.count(b"\n", 0, problem.start) + 1
         raise error(f"{shown}:{line}: not UTF-8") from None
     text = text.replace("\r\n", "\n")
-    if found := _LONG_KEY.search(text):
+    dotted = any(line.count(".") >= 100 for line in text.splitlines())
+    if dotted and (found := _LONG_KEY.search(text)):
         line = text.count("\n", 0, found.start()) + 1
         raise error(f"{shown}:{line}: a dotted key of more than a hundred parts")
     try:
