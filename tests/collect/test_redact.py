@@ -137,7 +137,8 @@ def planted() -> dict[str, tuple[str, str]]:
     plant("url with password", "git clone https://bot:@@@git.example.org/x.git", some(16))
     plant("bearer header", "curl -H 'Authorization: Bearer @@' https://x.example.org", some(40))
     plant("basic header", "Authorization: Basic @@", b64("admin:" + some(18)))
-    plant("header of a proxy's settings", 'proxy_set_header Authorization "Basic @@";', "Zq7-" + some(16) + "1")
+    header = 'proxy_set_header Authorization "Basic @@";'
+    plant("header of a proxy's settings", header, "Zq7-" + some(16) + "1")
     plant("password=", "password=@@", some(14))
     plant("passwd:", "  passwd: @@", some(14))
     plant("passphrase with spaces", "passphrase = @@", " ".join(some(6, LOWER) for _ in range(5)))
