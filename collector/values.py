@@ -162,4 +162,8 @@ def check_type(type_: str) -> None:
 
 def misfits(kind: Kind, data: Json) -> list[str]:
     """The names of the columns whose value in `data` does not fit, in the kind's order."""
-    return [column.name for column in kind.columns if not fits(column.type)(data.get(column.name))]
+    return [
+        column.name
+        for column in kind.columns
+        if (value := data.get(column.name)) is not None and not fits(column.type)(value)
+    ]

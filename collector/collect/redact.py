@@ -434,7 +434,7 @@ def _names_secret(name: str, value: Json, beside: Mapping[str, Json]) -> bool:
     sort = _sort(name)
     if sort == "value":
         named = next((each for key, each in beside.items() if key.lower() in ("name", "key")), "")
-        return isinstance(named, str) and names_secret(named)
+        return isinstance(named, str) and _sort(named) == "secret"
     if sort == "header":
         return isinstance(value, str) and bool(detect(f'"{name}": "{value}"'))
     return sort == "secret"

@@ -115,7 +115,8 @@ class Scribe:
             if column not in bad
         ]
         data, redactions = self._redactor.record(record)
-        kept = replace(record, id=self._redactor.id(record))
+        id_ = self._redactor.id(record)
+        kept = record if id_ == record.id else replace(record, id=id_)
         self._write(kept, [*record.gaps, *unseen, *wrong], data, redactions)
         self.records[record.kind] += 1
 
