@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 
-from collector.model import Column, Gap, Identity, Json, Kind, Outcome, Record
+from collector.model import Column, ColumnGap, Gap, Identity, Json, Kind, Outcome, Record
 from collector_kubernetes.catalogue import catalogue
 
 __all__ = ["COMPONENT", "IMAGE", "Running"]
@@ -19,6 +20,9 @@ _COMPONENTS = (
 )
 _SYSTEM = "kube-system"
 _MOST_IMAGES = 100_000  # images of one cluster that are told apart; each costs some 300 bytes of memory
+_SHELLS = frozenset({"sh", "bash", "ash", "dash"})
+_ENDS = frozenset(";&|<>()")  # signs that end a command of a shell
+_UNREAD = "a shell's script starts it, and does not show its flags"
 _STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 
 IMAGE = Kind(
@@ -46,6 +50,7 @@ COMPONENT = Kind(
         Column("image", "VARCHAR", "its image", identity=Identity.RESOURCE),
         Column("static", "BOOLEAN", "whether the node runs it from a file of its own"),
         Column("flags", "JSON", "flags by name without dashes; true where one has no value", free_text=True),
+        Column("env_names", "VARCHAR[]", "its environment variables, by name: etcd takes settings from them"),
     ),
     identity=("component", "pod"),
     operations=_PODS,
@@ -87,24 +92,61 @@ def _components(pod: Mapping[str, Json], scope: Mapping[str, str], call: str) ->
     static = any(each.get("kind") == "Node" for each in metadata.get("ownerReferences") or ())
     for each in spec.get("containers") or ():
         words = [str(word) for word in (*(each.get("command") or ()), *(each.get("args") or ()))]
-        names = {word.rpartition("/")[2] for word in words[:1]} | {str(each.get("name"))}
-        component = next((name for name in _COMPONENTS if name in names), None)
+        component = _component(words, str(each.get("name")))
         if component is None:
             continue
+        flags = _flags(_own(words, component))
         data = {
             "component": component,
             "pod": metadata.get("name"),
             "node": spec.get("nodeName"),
             "image": each.get("image"),
             "static": static,
-            "flags": _flags(words),
+            "flags": flags,
+            "env_names": [str(one.get("name")) for one in each.get("env") or ()],
         }
         kept = {name: value for name, value in data.items() if value is not None}
-        yield Record(COMPONENT.name, f"Component/{component}/{metadata.get('name')}", scope, (call,), kept)
+        gaps = () if flags is not None else (ColumnGap("flags", Outcome.MALFORMED, call, _UNREAD),)
+        id_ = f"Component/{component}/{metadata.get('name')}"
+        yield Record(COMPONENT.name, id_, scope, (call,), kept, gaps)
 
 
-def _flags(words: list[str]) -> dict[str, Json]:
+def _component(words: Sequence[str], container: str) -> str | None:
+    """The component that a container is, by the program that it begins with, or by its own name."""
+    names = {_program(word) for word in words[:1]} | {container}
+    return next((name for name in _COMPONENTS if name in names), None)
+
+
+def _program(word: str) -> str:
+    return word.rpartition("/")[2]
+
+
+def _own(words: list[str], component: str) -> list[str] | None:
+    """The words that follow the component's name; of a script for a shell, those of its command.
+
+    None where the script does not show them: what cannot be read must not look like flags that are not set.
+    """
+    if not words or _program(words[0]) not in _SHELLS:
+        return words
+    script = next((word for word in words[1:] if not word.startswith("-")), "")
+    lexer = shlex.shlex(script, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    lexer.commenters = "#"
+    try:
+        told = list(lexer)
+    except ValueError:
+        return None
+    start = next((at for at, word in enumerate(told) if _program(word) == component), None)
+    if start is None:
+        return None
+    end = next((at for at in range(start, len(told)) if told[at] and set(told[at]) <= _ENDS), len(told))
+    return None if any("$" in word or "`" in word for word in told[start:end]) else told[start:end]
+
+
+def _flags(words: list[str] | None) -> dict[str, Json] | None:
     """Flags of a Go program: `--name=value`, `--name value`, or `--name` alone; the last of a name counts."""
+    if words is None:
+        return None
     flags: dict[str, Json] = {}
     for word, following in zip(words, [*words[1:], "-"], strict=True):
         if not word.startswith("-"):
