@@ -17,7 +17,7 @@ _APART = {
     ),
     "get nodes/proxy": (
         "evidence-collector-kubelet",
-        "Only for kubelet = true. This right opens the whole API of every kubelet, which can run commands in\n"
+        "Only for kubelet = true. This right opens the whole API of every kubelet, able to run commands in\n"
         "# containers. The agent reads /configz alone.",
     ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import ClassVar
@@ -41,6 +42,7 @@ _SECRET, _NODE, _POD = "kubernetes_secret", "kubernetes_node", "kubernetes_pod"
 _OFF, _KEYS = "off", "keys"
 _SECRETS_OFF = "not read unless its [[source]] table says so: the right to list them opens their values"
 
+_PAGES = 4  # pages in the making at the same time: each takes some 15 MB, and one processor makes them all
 Item = Record | Gap
 
 
@@ -92,6 +94,7 @@ class Kubernetes:
         self._kubelet = bool(settings.get("kubelet"))
         contexts = tuple(settings.get("contexts") or ())
         kubeconfig = str(settings.get("kubeconfig") or "")
+        self._room = threading.BoundedSemaphore(_PAGES)
         self._clusters = Clusters(kubeconfig, contexts, bool(settings.get("exec")))
 
     def root(self) -> Target:
@@ -185,16 +188,17 @@ class Kubernetes:
     ) -> Iterator[Item]:
         running = Running()
         read = 0
-        asked_kubelets = False
-        for page in ask.pages(op, params):
-            if not page.ok:
-                return
-            for item in page.data["items"]:
-                yield from self._object(node, item, params, scope, page, running)
-            if node.kind.name == _NODE and (self._kubelet or not asked_kubelets):
-                yield from kubelets(page, scope, ask, self._kubelet)
-                asked_kubelets = True
-            read += len(page.data["items"])
+        pages = ask.pages(op, params)
+        while True:
+            with self._room:
+                page = next(pages, None)
+                if page is None or not page.ok:
+                    return
+                for item in page.data["items"]:
+                    yield from self._object(node, item, params, scope, page, running)
+                if node.kind.name == _NODE and (self._kubelet or not read):
+                    yield from kubelets(page, scope, ask, self._kubelet)
+                read += len(page.data["items"])
             if node.limit and read >= node.limit:
                 return  # what is behind is a gap, which the core writes
 
