@@ -12,12 +12,13 @@ from collector.model import Column, Identity, Json, Kind, Record
 from collector_kubernetes.catalogue import template_lists
 from collector_kubernetes.objects import identifier
 
-__all__ = ["ADDED", "CONTAINER", "WRITTEN", "containers"]
+__all__ = ["ADDED", "CONTAINER", "WRITTEN", "containers", "is_static"]
 
 WRITTEN = (("initContainers", "init"), ("containers", "container"))
 ADDED = (("ephemeralContainers", "ephemeral"),)
 """Where a pod's containers stand, and their role. The last come only after a pod was made."""
 
+_MIRROR = "kubernetes.io/config.mirror"
 _SECCOMP = "seccomp.security.alpha.kubernetes.io/pod"  # before 1.19, and understood until 1.26
 _SECCOMP_OF = "container.seccomp.security.alpha.kubernetes.io/"
 _APP_ARMOR_OF = "container.apparmor.security.beta.kubernetes.io/"  # before 1.30
@@ -31,6 +32,8 @@ CONTAINER = Kind(
         Column("workload", "VARCHAR", "name of the workload", identity=Identity.RESOURCE),
         Column("name", "VARCHAR", "name of the container", identity=Identity.RESOURCE),
         Column("role", "VARCHAR", "container, init, sidecar (an init container that stays) or ephemeral"),
+        Column("static", "BOOLEAN", "whether a node runs its pod from a file of its own"),
+        Column("os", "VARCHAR", "the operating system that its pod says it is for; NULL: it does not"),
         Column("image", "VARCHAR", "image as it was written", identity=Identity.RESOURCE),
         Column("registry", "VARCHAR", "host that the image comes from; docker.io where none is named"),
         Column("repository", "VARCHAR", "the image without host, tag and digest"),
@@ -53,13 +56,14 @@ CONTAINER = Kind(
         Column("proc_mount", "VARCHAR", "how much of /proc it sees"),
         Column("windows_host_process", "BOOLEAN", "whether it runs as a process of a Windows node"),
         Column("host_ports", "BIGINT[]", "ports of the node that it takes"),
-        Column("cpu_request", "VARCHAR", "CPU that it is sure to get"),
-        Column("cpu_limit", "VARCHAR", "CPU that it gets at most"),
-        Column("memory_request", "VARCHAR", "memory that it is sure to get"),
-        Column("memory_limit", "VARCHAR", "memory that it gets at most"),
+        Column("cpu_request", "VARCHAR", "CPU that it, or its pod, is sure to get"),
+        Column("cpu_limit", "VARCHAR", "CPU that it, or its pod, gets at most"),
+        Column("memory_request", "VARCHAR", "memory that it, or its pod, is sure to get"),
+        Column("memory_limit", "VARCHAR", "memory that it, or its pod, gets at most"),
         Column("storage_limit", "VARCHAR", "space on the node that it gets at most"),
         Column("liveness", "BOOLEAN", "whether it is asked if it lives"),
         Column("readiness", "BOOLEAN", "whether it is asked if it can serve"),
+        Column("probe_hosts", "VARCHAR[]", "hosts that probes and hooks address in place of its pod"),
         Column("env_names", "VARCHAR[]", "names of its environment variables"),
         Column("env_secrets", "VARCHAR[]", "secrets that its environment variables are taken from"),
         Column("mounts", "VARCHAR[]", "where it mounts volumes"),
@@ -85,6 +89,8 @@ def containers(
         "workload_kind": object_kind,
         "namespace": metadata.get("namespace"),
         "workload": metadata.get("name"),
+        "static": is_static(metadata),
+        "os": (spec.get("os") or {}).get("name"),
     }
     annotations = pod.get("annotations") or {}
     host_paths = {each.get("name") for each in spec.get("volumes") or () if each.get("hostPath") is not None}
@@ -98,10 +104,22 @@ def containers(
                 **_image(each),
                 **_security(each, spec.get("securityContext") or {}, annotations),
                 **_use(each, host_paths),
+                **_resources(each, spec),
+                **_probes(each),
             }
             kept = {name: value for name, value in data.items() if value is not None}
             id_ = identifier(object_kind, metadata, str(each.get("name")))
             yield Record(CONTAINER.name, id_, scope, (call,), kept)
+
+
+def is_static(metadata: Mapping[str, Json]) -> bool:
+    """Whether a pod mirrors a file of a node's.
+
+    Anybody who makes a pod may name a node as its owner; a kubelet deletes what is no mirror but says so.
+    """
+    owners = metadata.get("ownerReferences") or ()
+    by_node = any(each.get("kind") == "Node" and each.get("controller") for each in owners)
+    return by_node and _MIRROR in (metadata.get("annotations") or {})
 
 
 def _image(each: Mapping[str, Json]) -> dict[str, Json]:
@@ -173,8 +191,6 @@ def _profile(annotation: Json) -> str | None:
 
 
 def _use(each: Mapping[str, Json], host_paths: set[Json]) -> dict[str, Json]:
-    resources = each.get("resources") or {}
-    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
     env, whole = each.get("env") or (), each.get("envFrom") or ()
     mounts = each.get("volumeMounts") or ()
     keyed = [(one.get("valueFrom") or {}).get("secretKeyRef") or {} for one in env]
@@ -182,19 +198,42 @@ def _use(each: Mapping[str, Json], host_paths: set[Json]) -> dict[str, Json]:
     ports = [one.get("hostPort") for one in each.get("ports") or ()]
     return {
         "host_ports": [port for port in ports if port],
-        "cpu_request": _text(requests.get("cpu", limits.get("cpu"))),
-        "cpu_limit": _text(limits.get("cpu")),
-        "memory_request": _text(requests.get("memory", limits.get("memory"))),
-        "memory_limit": _text(limits.get("memory")),
-        "storage_limit": _text(limits.get("ephemeral-storage")),
-        "liveness": each.get("livenessProbe") is not None,
-        "readiness": each.get("readinessProbe") is not None,
         "env_names": [str(one.get("name")) for one in env],
         "env_secrets": sorted(str(name) for name in secrets if name),
         "mounts": [str(one.get("mountPath")) for one in mounts],
         "host_path_writable": any(
             one.get("name") in host_paths and not one.get("readOnly") for one in mounts
         ),
+    }
+
+
+def _resources(each: Mapping[str, Json], spec: Mapping[str, Json]) -> dict[str, Json]:
+    """What is set for the container, else for its pod; a limit is a request where there is none."""
+    own, pods = each.get("resources") or {}, spec.get("resources") or {}
+    limits = {**(pods.get("limits") or {}), **(own.get("limits") or {})}
+    requests = {
+        **limits,
+        **(pods.get("requests") or {}),
+        **(own.get("limits") or {}),
+        **(own.get("requests") or {}),
+    }
+    return {
+        "cpu_request": _text(requests.get("cpu")),
+        "cpu_limit": _text(limits.get("cpu")),
+        "memory_request": _text(requests.get("memory")),
+        "memory_limit": _text(limits.get("memory")),
+        "storage_limit": _text(limits.get("ephemeral-storage")),
+    }
+
+
+def _probes(each: Mapping[str, Json]) -> dict[str, Json]:
+    probes = [each.get(name) or {} for name in ("livenessProbe", "readinessProbe", "startupProbe")]
+    hooks = [(each.get("lifecycle") or {}).get(name) or {} for name in ("postStart", "preStop")]
+    asked = [one.get(way) or {} for one in (*probes, *hooks) for way in ("httpGet", "tcpSocket")]
+    return {
+        "liveness": each.get("livenessProbe") is not None,
+        "readiness": each.get("readinessProbe") is not None,
+        "probe_hosts": sorted({str(one["host"]) for one in asked if one.get("host")}),
     }
 
 

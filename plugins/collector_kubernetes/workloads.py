@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from collector.model import Column, Identity, Json, Kind, Record
 from collector_kubernetes.catalogue import Node, group, template_lists
-from collector_kubernetes.containers import ADDED, WRITTEN, containers
+from collector_kubernetes.containers import ADDED, WRITTEN, containers, is_static
 from collector_kubernetes.objects import at, identifier
 
 __all__ = ["WORKLOAD", "owner", "workloads"]
@@ -32,6 +32,14 @@ _OWNERS: Mapping[str, frozenset[tuple[str, str]]] = {
 """Whose templates are judged in place of these."""
 
 _EVERY_TAINT = {"operator": "Exists"}
+_OUTDATED = (
+    "seccomp.security.alpha.kubernetes.io/",
+    "container.seccomp.security.alpha.kubernetes.io/",
+    "container.apparmor.security.beta.kubernetes.io/",
+    "scheduler.alpha.kubernetes.io/",
+    "security.alpha.kubernetes.io/",
+)
+"""What was asked for by annotation before there was a field for it."""
 
 
 WORKLOAD = Kind(
@@ -46,7 +54,14 @@ WORKLOAD = Kind(
         Column("suspended", "BOOLEAN", "whether it makes no pods for now"),
         Column("static", "BOOLEAN", "whether a node runs it from a file of its own"),
         Column("controlled_by", "VARCHAR", "kind of the extension that made it, if one did"),
+        Column(
+            "deadline", "BIGINT", "seconds after which its job is ended; NULL: never, or it makes no jobs"
+        ),
+        Column(
+            "cleaned_after", "BIGINT", "seconds after which its job, once finished, is removed; NULL: never"
+        ),
         Column("labels", "JSON", "its labels"),
+        Column("annotations", "JSON", "its annotations, of a pod those in `template`", free_text=True),
         Column("pod_labels", "JSON", "labels of its pods"),
         Column("service_account", "VARCHAR", "the service account of its pods"),
         Column("automount", "BOOLEAN", "whether it mounts its account's token; NULL: as the account says"),
@@ -63,6 +78,9 @@ WORKLOAD = Kind(
         Column("supplemental_groups", "BIGINT[]", "further groups of its processes"),
         Column("seccomp", "VARCHAR", "type of the pod's seccomp profile; NULL: not set"),
         Column("sysctls", "VARCHAR[]", "names of the kernel settings that it changes"),
+        Column("os", "VARCHAR", "the operating system that it says it is for; NULL: it does not"),
+        Column("outdated_annotations", "VARCHAR[]", "annotations in place of which there are fields, sorted"),
+        Column("service_links", "BOOLEAN", "whether its environment lists the services of its namespace"),
         Column("runtime_class", "VARCHAR", "its runtime; NULL: the node's"),
         Column("priority_class", "VARCHAR", "its priority"),
         Column("node_name", "VARCHAR", "the node that its template names, past the scheduler"),
@@ -120,7 +138,7 @@ def _of_object(
     node: Node, item: Mapping[str, Json], controller: Mapping[str, Json] | None
 ) -> dict[str, Json]:
     metadata, spec = item.get("metadata") or {}, item.get("spec") or {}
-    static = controller is not None and controller.get("kind") == "Node"
+    static = is_static(metadata)
     scaled = node.object_kind in ("Deployment", "ReplicaSet", "StatefulSet", "ReplicationController")
     replicas = spec.get("replicas")
     return {
@@ -133,6 +151,20 @@ def _of_object(
         "suspended": spec.get("suspend") or False,
         "static": static,
         "controlled_by": controller.get("kind") if controller and not static else None,
+        "annotations": None if node.template == "." else metadata.get("annotations"),
+        **_of_job(node, item),
+    }
+
+
+def _of_job(node: Node, item: Mapping[str, Json]) -> dict[str, Json]:
+    if node.object_kind not in ("Job", "CronJob"):
+        return {}
+    job = at(item, tuple(node.template.split(".")[:-1])) or {}
+    pod = at(job, ("template", "spec")) or {}
+    own = job.get("activeDeadlineSeconds")
+    return {
+        "deadline": pod.get("activeDeadlineSeconds") if own is None else own,
+        "cleaned_after": job.get("ttlSecondsAfterFinished"),
     }
 
 
@@ -154,6 +186,11 @@ def _of_pod(pod: Mapping[str, Json], spec: Mapping[str, Json]) -> dict[str, Json
         "supplemental_groups": secure.get("supplementalGroups"),
         "seccomp": (secure.get("seccompProfile") or {}).get("type"),
         "sysctls": _names(secure.get("sysctls")),
+        "os": (spec.get("os") or {}).get("name"),
+        "outdated_annotations": sorted(
+            name for name in pod.get("annotations") or () if name.startswith(_OUTDATED)
+        ),
+        "service_links": spec.get("enableServiceLinks") is not False,
         "runtime_class": spec.get("runtimeClassName"),
         "priority_class": spec.get("priorityClassName"),
         "node_name": spec.get("nodeName"),
