@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 __all__ = [
     "Climber",
@@ -16,6 +17,7 @@ __all__ = [
     "Tree",
     "inclusion_proof",
     "leaf_hash",
+    "meet",
     "root_of",
     "root_of_leaves",
     "verify_inclusion",
@@ -121,9 +123,10 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
 class Prover:
     """A tree that grows at its end and gives the paths of many entries in one pass.
 
-    Whole batches of leaves are subtrees of the RFC's tree. A path is in two parts: the lower lies in the
-    entry's batch and is known once that is full; the upper is the same for the whole batch and is known
-    at the end. What is kept is a hash a batch.
+    Paths are cut: one that meets the path of the entry before it leaves out all from where they meet, since
+    the rest is the same (`meet`). Whole batches of leaves are subtrees of the RFC's tree, so a path is in two
+    parts: the lower lies in the entry's batch and is known once that is full; the upper belongs to the first
+    of a batch alone and is known at the end. What is kept is a hash a batch.
     """
 
     BATCH = _BATCH
@@ -136,12 +139,15 @@ class Prover:
     def __len__(self) -> int:
         return self._size
 
-    def batch(self, leaves: Sequence[bytes], places: Iterable[int]) -> list[list[bytes]]:
+    def batch(self, leaves: Sequence[bytes], places: Sequence[int]) -> list[list[bytes]]:
         """Append a batch of leaf hashes, and give the lower paths of those at these places in it.
 
         Args:
             leaves: exactly `BATCH`; fewer, but one at least, in the last batch alone.
-            places: from 0, within the batch.
+            places: from 0, within the batch, in ascending order.
+
+        Returns:
+            The first path whole, the others cut.
 
         Raises:
             ValueError: the batch has another size, or follows one that was not whole.
@@ -152,21 +158,29 @@ class Prover:
         self._size += len(leaves)
         self._tops.append(levels[-1][0])
         self._levels = []
-        if len(leaves) < _BATCH:
-            return [_path(levels, place) for place in places]
-        # In a whole batch every node has its sibling.
-        steps = list(enumerate(levels[:-1]))
-        return [[level[place >> height ^ 1] for height, level in steps] for place in places]
+        paths = [_path(levels, place) for place in places[:1]]
+        paths += [_path(levels[: meet(*pair) + 1], pair[1]) for pair in pairwise(places)]
+        return paths
 
-    def upper(self, number: int) -> list[bytes]:
-        """The upper part of the paths of batch `number`, from 0; ask when all batches are in."""
+    def upper(self, number: int, before: int | None = None) -> list[bytes]:
+        """The upper part of the path of the first entry of batch `number`, from 0; ask when all are in.
+
+        Args:
+            before: the batch of the entry before it, at which the path is cut; None: it is not.
+        """
         if not self._levels:
             self._levels = _levels(self._tops)
-        return _path(self._levels, number)
+        height = len(self._levels) if before is None else meet(before, number) + 1
+        return _path(self._levels[:height], number)
 
     def root(self) -> bytes:
         """The root over all entries so far."""
         return root_of_leaves(self._tops)
+
+
+def meet(before: int, index: int) -> int:
+    """How many levels above the leaves the ways up from two entries meet."""
+    return (before ^ index).bit_length()
 
 
 def _levels(leaves: Sequence[bytes]) -> list[Sequence[bytes]]:
@@ -187,51 +201,38 @@ def _path(levels: Sequence[Sequence[bytes]], index: int) -> list[bytes]:
 
 
 class Climber:
-    """Verifies many paths of one tree, entries in ascending order, and climbs no stretch twice.
+    """Verifies cut paths of one tree, entries in ascending order, and climbs no stretch twice.
 
-    Says what `verify_inclusion` says: where two entries meet, what is above is the same hash and the same
-    rest of the path, or the second does not hold.
+    A path ends where the way up meets that of the entry proven before: there the node must be the one that
+    was climbed to then. So each entry is proven to be where it says, as `verify_inclusion` would with the
+    path in full.
     """
 
     def __init__(self, size: int, root: bytes) -> None:
         self._size = size
         self._root = root
         self._index = -1
-        self._path: list[bytes] = []
-        self._climbed: list[tuple[bytes, int]] = []  # at each level: the node, and how much path is used
+        self._climbed: list[bytes] = []  # at each level, the node on the way up from the entry before
 
     def proves(self, entry: bytes, index: int, path: Sequence[bytes]) -> bool:
-        """Whether the entry stands at this place; False, too, for a path longer or shorter than it is."""
-        if not 0 <= index < self._size:
+        """Whether the entry stands at this place; False, too, for a path that is not cut just there."""
+        if not self._index < index < self._size:
             return False
+        until = meet(self._index, index) if self._climbed else self._size.bit_length()
         top, used, at, last = leaf_hash(entry), 0, index, self._size - 1
-        climbed = [(top, 0)]
-        while last:
-            level = len(climbed) - 1
-            if self._meets(index, level):
-                return self._continues(climbed, path, index)
+        climbed = [top]
+        while last and len(climbed) <= until:
             if at ^ 1 <= last:
                 if used == len(path):
                     return False
                 top = _node(path[used], top) if at % 2 else _node(top, path[used])
                 used += 1
             at, last = at >> 1, last >> 1
-            climbed.append((top, used))
-        if used != len(path) or top != self._root:
+            climbed.append(top)
+        known = self._climbed[until] if self._climbed else self._root
+        if used != len(path) or top != known:
             return False
-        self._index, self._path, self._climbed = index, list(path), climbed
-        return True
-
-    def _meets(self, index: int, level: int) -> bool:
-        return self._index >= 0 and self._index >> level == index >> level
-
-    def _continues(self, climbed: list[tuple[bytes, int]], path: Sequence[bytes], index: int) -> bool:
-        level = len(climbed) - 1
-        (top, used), (known, before) = climbed[level], self._climbed[level]
-        if top != known or list(path[used:]) != self._path[before:]:
-            return False
-        above = [(node, count - before + used) for node, count in self._climbed[level + 1 :]]
-        self._index, self._path, self._climbed = index, list(path), climbed + above
+        self._index, self._climbed[: len(climbed)] = index, climbed
         return True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector import merkle
@@ -150,9 +150,14 @@ def proven(count: int, wanted: list[int]) -> tuple[list[bytes], bytes, list[list
         here = [index - start for index in wanted if start <= index < start + prover.BATCH]
         lowers += [(number, lower) for lower in prover.batch(leaves, here)]
     assert len(prover) == count
-    return entries, prover.root(), [[*lower, *prover.upper(number)] for number, lower in lowers]
+    paths, before = [], None
+    for number, lower in lowers:
+        paths.append(lower if number == before else [*lower, *prover.upper(number, before)])
+        before = number
+    return entries, prover.root(), paths
 
 
+@settings(deadline=None)  # what a tree of thousands takes says how busy the machine is
 @given(st.sampled_from([1, 2, 3, 7, 1023, 1024, 1025, 1026, 2047, 2048, 2049, 3073, 5000]), st.data())
 def test_paths_made_in_one_pass_are_those_of_the_whole_tree(count: int, data: st.DataObject) -> None:
     wanted = sorted(data.draw(st.sets(st.integers(0, count - 1), max_size=12)))
@@ -160,32 +165,42 @@ def test_paths_made_in_one_pass_are_those_of_the_whole_tree(count: int, data: st
     leaves = [merkle.leaf_hash(entry) for entry in entries]
     assert root == merkle.root_of_leaves(leaves)
     climber = merkle.Climber(count, root)
-    for index, path in zip(wanted, paths, strict=True):
-        assert path == merkle.inclusion_proof(leaves, index)
-        assert merkle.verify_inclusion(entries[index], index, count, path, root)
+    full: list[bytes] = []
+    for number, (index, path) in enumerate(zip(wanted, paths, strict=True)):
+        whole = merkle.inclusion_proof(leaves, index)
+        assert path == whole[: len(path)]
+        full = [*path, *full[len(full) - (len(whole) - len(path)) :]] if number else path
+        assert full == whole, "what was cut off is the end of the path before"
+        assert merkle.verify_inclusion(entries[index], index, count, full, root)
         assert climber.proves(entries[index], index, path)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 70), st.data())
-def test_climbing_refuses_whatever_a_single_proof_refuses(count: int, data: st.DataObject) -> None:
-    entries, root, paths = proven(count, list(range(count)))
+def test_climbing_proves_nothing_but_the_entry_at_its_place_by_its_path(
+    count: int, data: st.DataObject
+) -> None:
+    wanted = sorted(data.draw(st.sets(st.integers(0, count - 1), min_size=1, max_size=8)))
+    entries, root, paths = proven(count, wanted)
     climber = merkle.Climber(count, root)
-    for index in sorted(data.draw(st.sets(st.integers(0, count - 1), max_size=8))):
-        path = list(paths[index])
-        entry, place = entries[index], index
-        change = data.draw(st.sampled_from(["none", "entry", "place", "hash", "longer", "shorter"]))
-        if change == "entry":
-            entry += b"x"
-        elif change == "place":
-            place = data.draw(st.integers(-1, count + 1))
-        elif change == "longer":
-            path.append(data.draw(st.sampled_from([root, *path])))
-        elif change in ("hash", "shorter") and path:
-            at = data.draw(st.integers(0, len(path) - 1))
-            path[at : at + 1] = [] if change == "shorter" else [bytes(reversed(path[at]))]
-        single = merkle.verify_inclusion(entry, place, count, path, root)
-        assert climber.proves(entry, place, path) == single
-        assert single == ((entry, place, path) == (entries[index], index, paths[index]))
+    for index, path in zip(wanted, paths, strict=True):
+        for _ in range(3):
+            entry, place, other = entries[index], index, list(path)
+            change = data.draw(st.sampled_from(["entry", "place", "hash", "longer", "shorter"]))
+            if change == "entry":
+                entry += b"x"
+            elif change == "place":
+                place = data.draw(st.integers(-1, count + 1))
+            elif change == "longer":
+                other.append(data.draw(st.sampled_from([root, *path])))
+            elif other:
+                at = data.draw(st.integers(0, len(other) - 1))
+                other[at : at + 1] = [] if change == "shorter" else [bytes(reversed(other[at]))]
+            if (entry, place, other) != (entries[index], index, path):
+                assert not climber.proves(entry, place, other)
+        # What did not hold has left no trace.
+        assert climber.proves(entries[index], index, path)
+        assert not climber.proves(entries[index], index, path), "each place once, in order"
 
 
 def test_a_batch_that_is_not_whole_ends_a_tree() -> None:

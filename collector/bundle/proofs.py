@@ -15,7 +15,6 @@ from collector.merkle import Prover
 __all__ = ["Spill", "spill"]
 
 _PIECE = 1 << 20
-_NEAR = 4  # 16 neighbours share what is above this height
 
 Choose = Callable[[list[bytes]], Sequence[int]]
 """From a few lines to the places, in order, of those that are taken."""
@@ -37,14 +36,16 @@ class Spill:
     _lines: Path
     _paths: Path
     _uppers: list[tuple[int, bytes]]
+    _end: bytes
 
     def pieces(self) -> Iterator[bytes]:
         """The chosen lines as `disclosed.jsonl` has them, about a mebibyte at a time."""
         with self._lines.open("rb") as lines, self._paths.open("rb") as paths:
             held: list[bytes] = []
             waiting = 0
-            for count, upper in self._uppers:
-                for _ in range(count):
+            for count, first in self._uppers:
+                for number in range(count):
+                    upper = self._end if number else first
                     one = _joined(lines.readline()[:-1], paths.readline()[:-1], upper)
                     held.append(one)
                     waiting += len(one)
@@ -60,16 +61,6 @@ def _joined(line: bytes, lower: bytes, upper: bytes) -> bytes:
 
 def _quoted(path: Sequence[bytes]) -> bytes:
     return b'"%s"' % '","'.join([each.hex() for each in path]).encode() if path else b""
-
-
-def _texts(places: Sequence[int], paths: Sequence[Sequence[bytes]]) -> Iterator[bytes]:
-    """Paths of one batch as text. Neighbours share all but their first hashes: these are written once."""
-    block, shared = -1, b""
-    for place, path in zip(places, paths, strict=True):
-        if place >> _NEAR != block:
-            block, shared = place >> _NEAR, _quoted(path[_NEAR:])
-        near = _quoted(path[:_NEAR])
-        yield near + (b"," if near and shared else b"") + shared + b"\n"
 
 
 def spill(source: Readable, name: str, choose: Choose, folder: Path) -> Spill:
@@ -125,7 +116,7 @@ class _Taken:
         size = Prover.BATCH
         here = [place for place in self._places if place < size]
         lowers = self._prover.batch(self._leaves[:size], here)
-        self._paths_file.writelines(_texts(here, lowers))
+        self._paths_file.writelines([_quoted(path) + b"\n" for path in lowers])
         self._bare = sum(not path for path in lowers)
         self._counts.append(len(here))
         self._places = [place - size for place in self._places[len(here) :]]
@@ -136,15 +127,16 @@ class _Taken:
             self._fold()
         size = len(self._prover)
         end = b'],"size":%d}\n' % size
-        uppers = []
+        uppers, before = [], None
         for number, count in enumerate(self._counts):
             if count:
-                above = _quoted(self._prover.upper(number))
+                above = _quoted(self._prover.upper(number, before))
                 uppers.append((count, (b"," + above if above else b"") + end))
-        return Spill(self._prover.root(), size, self._total(uppers), lines, paths, uppers)
+                before = number
+        return Spill(self._prover.root(), size, self._total(uppers, end), lines, paths, uppers, end)
 
-    def _total(self, uppers: list[tuple[int, bytes]]) -> int:
+    def _total(self, uppers: list[tuple[int, bytes]], end: bytes) -> int:
         written = self._lines_file.tell() + self._paths_file.tell() - 2 * sum(self._counts)
-        total = written + sum(count * len(upper) for count, upper in uppers)
+        total = written + sum(len(first) + (count - 1) * len(end) for count, first in uppers)
         # The last batch may be of one leaf, whose path has no lower part and so no comma between.
         return total - (self._bare if uppers and uppers[-1][1].startswith(b",") else 0)

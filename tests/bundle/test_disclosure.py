@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from collector import merkle
 from collector.bundle import layout
 from collector.bundle.archive import Archive
 from collector.bundle.disclose import disclose
@@ -152,7 +153,7 @@ def test_any_unzip_and_sha256_can_follow_one_proof(ran: Ran) -> None:
     import hashlib
 
     with zipfile.ZipFile(ran.part) as archive:
-        line = json.loads(archive.read(layout.DISCLOSED).splitlines()[-1])
+        line = in_full([json.loads(each) for each in archive.read(layout.DISCLOSED).splitlines()])[-1]
         payload = json.loads(archive.read(layout.STATEMENT))["payload"]
     (tree,) = (
         each
@@ -268,12 +269,39 @@ def test_many_call_ids_take_eight_bytes_each_and_none_is_lost() -> None:
 # Ways to alter a disclosure -----------------------------------------------------------------------------
 
 
+def steps(index: int, size: int, levels: int) -> int:
+    """How many hashes the path of a line has below a level: a last node without partner moves up as it is."""
+    return sum((index >> level ^ 1) <= (size - 1) >> level for level in range(levels) if (size - 1) >> level)
+
+
+def in_full(lines: Lines) -> Lines:
+    """With each path as RFC 6962 has it: what was cut off is the end of the path before."""
+    full: Lines = []
+    for line in lines:
+        missing = steps(line["index"], line["size"], 64) - len(line["path"])
+        path = [*line["path"], *full[-1]["path"][-missing:]] if missing else line["path"]
+        full.append({**line, "path": path})
+    return full
+
+
+def cut(lines: Lines) -> Lines:
+    """Full paths as a partial bundle has them, written down a second time."""
+    made: Lines = []
+    for before, line in zip([None, *lines], lines, strict=False):
+        if before is not None and before["member"] == line["member"]:
+            levels = (before["index"] ^ line["index"]).bit_length()
+            line = {**line, "path": line["path"][: steps(line["index"], line["size"], levels)]}
+        made.append(line)
+    return made
+
+
 def drop(test: Callable[[Line], bool]) -> Callable[[Lines], Lines]:
     """Without the first line that fits."""
 
     def change(lines: Lines) -> Lines:
+        lines = in_full(lines)
         at = next(at for at, line in enumerate(lines) if test(line))
-        return lines[:at] + lines[at + 1 :]
+        return cut(lines[:at] + lines[at + 1 :])
 
     return change
 
@@ -316,6 +344,18 @@ def node_as_leaf(lines: Lines) -> Lines:
     return [*lines[:at], {**lines[at], "path": lines[at]["path"][1:], "index": lines[at]["index"] // 2}]
 
 
+def moved(order: Callable[[Lines], Lines]) -> Callable[[Lines], Lines]:
+    """Lines in another order, with paths that are cut for it."""
+    return lambda lines: cut(order(in_full(lines)))
+
+
+def cut_too_late(lines: Lines) -> Lines:
+    """One path in full, where the one before says the rest."""
+    full = in_full(lines)
+    at = next(at for at, line in enumerate(lines) if line != full[at])
+    return [*lines[:at], full[at], *lines[at + 1 :]]
+
+
 ALTERED: dict[str, tuple[Callable[[Lines], Lines], str]] = {
     "a finding is left out": (drop(in_member("findings")), "findings"),
     "a record is left out": (drop(lambda line: line["line"].startswith('{"record"')), "are disclosed"),
@@ -340,6 +380,7 @@ ALTERED: dict[str, tuple[Callable[[Lines], Lines], str]] = {
     "a path without its first hash": (edit("path", lambda old: old[1:]), "does not lead to the root"),
     "a path without its last hash": (edit("path", lambda old: old[:-1]), "does not lead to the root"),
     "a path with one hash more": (edit("path", lambda old: [*old, old[0]]), "does not lead to the root"),
+    "a path in full where it is cut": (cut_too_late, "does not lead to the root"),
     "a path turned round": (edit("path", lambda old: old[::-1]), "does not lead to the root"),
     "an empty path": (edit("path", lambda old: []), "does not lead to the root"),
     "a path of short hashes": (edit("path", lambda old: [each[:32] for each in old]), "canonical"),
@@ -351,8 +392,8 @@ ALTERED: dict[str, tuple[Callable[[Lines], Lines], str]] = {
     "two paths exchanged": (paths_exchanged, "does not lead to the root"),
     "an inner node as a line": (node_as_leaf, "does not lead|out of order"),
     "a line twice": (lambda lines: [lines[0], *lines], "there twice"),
-    "two lines exchanged": (lambda lines: [lines[1], lines[0], *lines[2:]], "out of order"),
-    "members exchanged": (lambda lines: [*lines[1:], lines[0]], "out of order"),
+    "two lines exchanged": (moved(lambda lines: [lines[1], lines[0], *lines[2:]]), "out of order"),
+    "members exchanged": (moved(lambda lines: [*lines[1:], lines[0]]), "out of order"),
     "a key more": (lambda lines: [*lines[:-1], {**lines[-1], "note": "x"}], "canonical"),
     "a key less": (
         lambda lines: [{key: lines[0][key] for key in ("index", "line", "member", "path")}, *lines[1:]],
@@ -360,6 +401,19 @@ ALTERED: dict[str, tuple[Callable[[Lines], Lines], str]] = {
     ),
     "no line at all": (lambda lines: [], "whose line is not disclosed"),
 }
+
+
+def test_paths_are_those_of_the_rfc_cut_where_they_meet_the_one_before(ran: Ran) -> None:
+    with zipfile.ZipFile(ran.part) as archive:
+        lines = [json.loads(each) for each in archive.read(layout.DISCLOSED).splitlines()]
+    full = in_full(lines)
+    assert cut(full) == lines
+    assert sum(len(each["path"]) for each in lines) < sum(len(each["path"]) for each in full)
+    trees = {each["name"]: each for each in verify(ran.bundle, ran.trust).predicate["tree"]["members"]}
+    for line in full:
+        tree, path = trees[line["member"]], [bytes.fromhex(each) for each in line["path"]]
+        found = line["line"].encode(), line["index"], line["size"], path, bytes.fromhex(tree["root"])
+        assert merkle.verify_inclusion(*found)
 
 
 @pytest.mark.parametrize("name", ALTERED)
