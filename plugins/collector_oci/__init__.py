@@ -2,8 +2,9 @@
 
 A bundle is an artifact (OCI Image Specification 1.1, "Guidelines for artifact usage"): one layer, the
 empty config, an image manifest with an `artifactType`. Blobs go first; the manifest put under a tag is the
-commit mark. A tag is never moved to another digest. Registries have no conditional put of a tag, so that
-the sink looks first, which is not atomic; most can be told to keep tags unchanged.
+commit mark. A tag is never moved to another digest. A conditional put of a tag is asked for, which the
+specification does not know and most registries pass over; so the sink looks first, which is not atomic. Most
+registries can be told to keep tags unchanged.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ class OciSink:
         ):
             if not self._has(digest):
                 registry.upload(digest, content, length)
-        registry.put_manifest(tag, _manifest(key, sha256, size), MANIFEST)
+        if not registry.put_manifest(tag, _manifest(key, sha256, size), MANIFEST, absent):
+            raise SinkTaken(f"the tag {tag} is there already, and no tag is moved")
 
     def get(self, key: str) -> IO[bytes]:
         """Open what is stored, by digest. Raises FileNotFoundError if nothing is."""
@@ -136,16 +138,16 @@ class OciSink:
             refused = True
         other = _manifest(f"{key}-moved", hashlib.sha256(_EMPTY).hexdigest(), len(_EMPTY))
         before = registry.manifest(tag)
-        try:
-            registry.put_manifest(tag, other, MANIFEST)
-            moved = True
-        except SinkRefused:
-            moved = False
+        refuses = not self._takes(tag, other, absent=True)
+        moved = self._takes(tag, other, absent=False)
         manifests = {digest_of(other), *([digest_of(before[0])] if before else [])}
         statuses = [registry.delete(f"manifests/{each}") for each in sorted(manifests)]
         deleted = any(200 <= status < 300 for status in statuses)
         return [
             Enforced("a blob that is not of its digest is refused", refused),
+            Enforced(
+                "a second manifest under a tag is refused with If-None-Match: *", refuses, promised=False
+            ),
             Enforced("a tag cannot be moved", not moved, "set in the registry, if it can", promised=False),
             Enforced(
                 "what is stored cannot be deleted", not deleted, f"answered {statuses[-1]}", promised=False
@@ -159,6 +161,12 @@ class OciSink:
             f"repository:{self._registry.repository}:pull      read back, `verify` over the store\n"
             f"repository:{self._registry.repository}:delete    `collector sink check` only\n"
         )
+
+    def _takes(self, tag: str, manifest: bytes, absent: bool) -> bool:
+        try:
+            return self._registry.put_manifest(tag, manifest, MANIFEST, absent)
+        except SinkRefused:
+            return False
 
     def _is_there(self, tag: str) -> bool:
         try:

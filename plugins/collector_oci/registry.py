@@ -66,15 +66,26 @@ class Registry:
             return None
         return self._body(answer), answer.headers.get("Content-Type", "")
 
-    def put_manifest(self, reference: str, manifest: bytes, kind: str) -> None:
-        """Store a manifest under a tag or its digest."""
-        answer = self._ask(
-            "PUT", self._url(f"manifests/{reference}"), data=manifest, headers={"Content-Type": kind}
-        )
+    def put_manifest(self, reference: str, manifest: bytes, kind: str, absent: bool = False) -> bool:
+        """Store a manifest under a tag or its digest.
+
+        Args:
+            absent: ask the registry to refuse where there is one (`If-None-Match: *`, RFC 9110, section
+                13.1.2). The distribution specification does not speak of it; a registry may pass over it.
+
+        Returns:
+            False where it refused for that; else True.
+        """
+        headers = {"Content-Type": kind} | ({"If-None-Match": "*"} if absent else {})
+        place, taken = self._url(f"manifests/{reference}"), (412,) if absent else ()
+        answer = self._ask("PUT", place, data=manifest, headers=headers, allowed=taken)
         answer.close()
+        if answer.status_code == 412:
+            return False
         told = answer.headers.get("Docker-Content-Digest", digest_of(manifest))
         if told != digest_of(manifest):
             raise OSError(errno.EIO, f"the registry says that it stored {told}, not {digest_of(manifest)}")
+        return True
 
     def delete(self, what: str) -> int:
         """Delete `manifests/…` or `blobs/…`. Returns the status."""

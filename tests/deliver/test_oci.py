@@ -139,6 +139,8 @@ def test_the_registry_itself_compares_what_arrives(sink: OciSink) -> None:
     found = {each.what: each.held for each in sink.check(".collector-check/1/canary")}
     assert found == {
         "a blob that is not of its digest is refused": True,
+        # Docker's registry passes over it, as docs/sinks.md says; were this to change, the page must.
+        "a second manifest under a tag is refused with If-None-Match: *": False,
         "a tag cannot be moved": False,
         "what is stored cannot be deleted": False,
     }
@@ -334,6 +336,37 @@ def test_bearer_tokens_come_from_the_service_that_the_registry_names(tokens: Tok
             put(OciSink(made | {"password": "wrong"}), KEY, b"x")
         with pytest.raises(SinkRefused, match="answers 40"):  # a repository that the token does not cover
             put(OciSink(made | {"repository": "other/evidence"}), KEY, b"x")
+
+
+def test_a_registry_that_refuses_a_second_manifest_by_itself_is_believed() -> None:
+    """Where looking first shows nothing, 412 does."""
+    seen: list[str] = []
+
+    class Strict(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            put = self.command == "PUT" and "/manifests/" in self.path
+            if put:
+                seen.append(self.headers["If-None-Match"])
+            self.send_response(412 if put else 404 if "/manifests/" in self.path else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_HEAD = do_PUT = _answer  # noqa: N815
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Strict)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        sink = OciSink({"registry": f"http://127.0.0.1:{server.server_port}", "repository": "a"})
+        with pytest.raises(SinkTaken, match="is there already"):
+            put(sink, KEY, b"x")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert seen == ["*"]
 
 
 @contextmanager
