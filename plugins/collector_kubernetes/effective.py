@@ -75,9 +75,7 @@ KIND = Kind(
         *FLAGS,
     ),
     identity=("cluster", "binding", "subject_kind", "subject_namespace", "subject", "number"),
-    examples=(
-        "SELECT DISTINCT subject FROM kubernetes_permission WHERE reads_secrets AND NOT built_in",
-    ),
+    examples=("SELECT DISTINCT subject FROM kubernetes_permission WHERE reads_secrets AND NOT built_in",),
 )
 
 _READS = {
@@ -256,8 +254,8 @@ def _subject(told: Mapping[str, Json], namespace: str | None) -> _Subject | None
 def _of_control_plane(binding: Written, role: _Role | None, subject: _Subject) -> bool | None:
     """Whether it is a binding of the server's own, and the subject one that it was made for.
 
-    None where labels that would tell were not seen. Label and name alone are not enough: both can be had by
-    whoever may write bindings, and subjects can be added to a binding that is there.
+    None where the role or labels that would tell were not seen. Label and name alone are not enough: both can
+    be had by whoever may write bindings, and subjects can be added to a binding that is there.
     """
     name = str(binding["data"].get("name"))
     if name == _ADMIN:
@@ -266,17 +264,16 @@ def _of_control_plane(binding: Written, role: _Role | None, subject: _Subject) -
         meant = name.startswith("system:") and subject.namespace == _SYSTEM and subject.name != "default"
     else:
         meant = name.startswith("system:") and subject.name.startswith("system:")
-    if not meant or role is None:
+    if not meant:
         return False
-    labelled = (_bootstrapped(binding), role.bootstrapped)
+    labelled = (_bootstrapped(binding), role.bootstrapped if role else None)
     return None if None in labelled and False not in labelled else all(labelled)
 
 
 def _built_in(control: bool | None, subject: _Subject, rule: _Rule) -> bool | None:
     """Of those who are many, only what the server lets everybody ask is its own."""
-    if subject.audience in (ANONYMOUS, AUTHENTICATED, ACCOUNTS) and not rule.columns.get("basic"):
-        return False
-    return control
+    many = subject.audience in (ANONYMOUS, AUTHENTICATED, ACCOUNTS)
+    return False if many and rule.columns.get("basic") is False else control
 
 
 PERMISSIONS = Derived(kind=KIND, version=1, reads=_READS, compute=_compute)
