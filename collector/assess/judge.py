@@ -16,6 +16,7 @@ from collector.assess.bind import Bound
 from collector.assess.patience import Patience
 from collector.assess.populations import Population, Populations
 from collector.assess.rows import Loaded
+from collector.assess.subjects import Subject, worst
 from collector.assess.tables import quoted
 from collector.assess.verdict_sql import FAIL, MAX_DETAIL, NOT_APPLICABLE, PASS, RESULTS, UNKNOWN, literal
 from collector.canonical import dumps, loads
@@ -47,10 +48,6 @@ class Findings:
     batches: Iterator[list[Row]]
 
 
-_Subject = tuple[str, str, int, str]
-"""What was judged: scope, id, result and detail."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Judged:
     """A check's subjects, and how many of each result.
@@ -61,7 +58,7 @@ class _Judged:
     """
 
     counts: tuple[int, ...]
-    few: Sequence[_Subject] | None = None
+    few: Sequence[Subject] | None = None
     rows: str = ""
     sort: bool = False
 
@@ -78,7 +75,7 @@ def _judged(bound: Bound, table: str, result: str, counts: tuple[int, ...]) -> _
     return _Judged(counts, rows=rows, sort=True)
 
 
-def _few(subjects: Sequence[_Subject]) -> _Judged:
+def _few(subjects: Sequence[Subject]) -> _Judged:
     results = [result for _, _, result, _ in subjects]
     return _Judged(tuple(results.count(code) for code in range(len(RESULTS))), subjects)
 
@@ -232,15 +229,15 @@ class Judge:
             self._judged[id_] = _few([("{}", "", UNKNOWN, self._skip[id_][:MAX_DETAIL])])
 
     def _try_query(self, bound: Bound) -> str:
-        sql = verdict_sql.of_query(bound, self._tainted(bound))
+        tainted = self._tainted(bound)
         if sum(self._loaded.counts.get(kind, 0) for kind in bound.reads) <= _FEW:
             rows: list[Row] = []
-            error = self._run(sql, rows, _FEW + 1)
+            error = self._run(verdict_sql.of_query(bound), rows, _FEW + 1)
             if error or len(rows) <= _FEW:
-                self._judged[bound.check.id] = _few(rows)
+                self._judged[bound.check.id] = _few(worst(bound, rows, tainted))
                 return error
         table = f"v.{quoted('query ' + bound.check.id)}"
-        if error := self._run(f"CREATE TABLE {table} AS {sql}"):
+        if error := self._run(f"CREATE TABLE {table} AS {verdict_sql.by_subject(bound, tainted)}"):
             return error
         (counts,) = self._counts(table, ["__r"])
         rows_of = f"SELECT _scope, _id, __r AS r, __d AS d FROM {table}"
@@ -304,7 +301,7 @@ class Judge:
     def _told(
         self,
         bound: Bound,
-        few: Sequence[_Subject],
+        few: Sequence[Subject],
         unseen: Sequence[tuple[str, str, int, str]],
         apart: bool,
     ) -> list[Row]:

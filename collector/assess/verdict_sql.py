@@ -11,14 +11,17 @@ from collector.canonical import dumps
 __all__ = [
     "FAIL",
     "MAX_DETAIL",
+    "NOT_ALL_SEEN",
     "NOT_APPLICABLE",
     "PASS",
     "RESULTS",
     "UNKNOWN",
+    "by_subject",
     "detail",
     "line",
     "literal",
     "of_query",
+    "proven",
     "verdict",
     "why_failed",
     "why_unknown",
@@ -38,6 +41,8 @@ _KIND, _RESULT, _QUOTE, _SCOPE, _END = (
 """Pieces of a finding's line, as SQL."""
 
 _SCOPE_TEXT = "TRY_CAST(scope AS VARCHAR)"
+_NO_SCOPE = "'{}'"
+NOT_ALL_SEEN = "not all that this check reads was seen"
 
 
 def line(bound: Bound) -> tuple[str, str]:
@@ -104,25 +109,34 @@ def _shown(bound: Bound) -> str:
     return f"concat_ws('; ', {', '.join(values)})" if values else "''"
 
 
-def of_query(bound: Bound, tainted: bool) -> str:
-    """A query's rows, one a subject: the worst of its results counts."""
-    witness = bound.check.witness
-    judged = "CASE WHEN bool_or(NOT pass) THEN 1 WHEN bool_or(pass IS NULL) THEN 2 ELSE 0 END"
-    kept = {"pass": PASS, "fail": FAIL}.get(witness, -1)
-    result = f"CASE {judged} WHEN {kept} THEN {kept} ELSE {UNKNOWN} END" if tainted else judged
+def of_query(bound: Bound) -> str:
+    """A query's rows as it gives them: `_scope`, `_id`, `pass` and `detail`."""
     scope = f"CASE WHEN json_type({_SCOPE_TEXT}) = 'OBJECT' THEN {_SCOPE_TEXT} ELSE '{{}}' END"
-    scope = scope if bound.scoped else "'{}'"
-    unseen = "not all that this check reads was seen"
+    return (
+        f"SELECT {scope if bound.scoped else _NO_SCOPE} AS _scope, "
+        "coalesce(CAST(id AS VARCHAR), '') AS _id, "
+        f"CAST(pass AS BOOLEAN) AS pass, CAST(detail AS VARCHAR) AS detail FROM ({bound.sql}\n)"
+    )
+
+
+def by_subject(bound: Bound, tainted: bool) -> str:
+    """A query's subjects with `__r` and `__d`, one row each: the worst of its results counts."""
+    judged = "CASE WHEN bool_or(NOT pass) THEN 1 WHEN bool_or(pass IS NULL) THEN 2 ELSE 0 END"
+    kept = proven(bound)
+    result = f"CASE {judged} WHEN {kept} THEN {kept} ELSE {UNKNOWN} END" if tainted else judged
     of_worst = "coalesce(min(detail) FILTER (WHERE NOT pass), min(detail), '')"
     told = f"CASE WHEN ({judged}) = {PASS} THEN '' ELSE {of_worst} END"
     if tainted:
-        told = f"CASE WHEN ({judged}) = {kept} THEN {told} ELSE {literal(unseen)} END"
+        told = f"CASE WHEN ({judged}) = {kept} THEN {told} ELSE {literal(NOT_ALL_SEEN)} END"
     return (
-        f"SELECT _scope, _id, ({result})::UTINYINT AS __r, left({told}, {MAX_DETAIL}) AS __d FROM "
-        f"(SELECT {scope} AS _scope, coalesce(CAST(id AS VARCHAR), '') AS _id, "
-        "CAST(pass AS BOOLEAN) AS pass, CAST(detail AS VARCHAR) AS detail "
-        f"FROM ({bound.sql}\n)) GROUP BY _scope, _id ORDER BY _scope, _id"
+        f"SELECT _scope, _id, ({result})::UTINYINT AS __r, left({told}, {MAX_DETAIL}) AS __d "
+        f"FROM ({of_query(bound)}) GROUP BY _scope, _id ORDER BY _scope, _id"
     )
+
+
+def proven(bound: Bound) -> int:
+    """The result that stands even where not all was seen; -1 if none does."""
+    return {"pass": PASS, "fail": FAIL}.get(bound.check.witness, -1)
 
 
 def literal(text: str) -> str:

@@ -46,6 +46,14 @@ CHECKS = (
         'witness = "fail"\nreads = { made_thing = ["name", "number"] }',
     )
     + ROW.format(
+        id="d-said",
+        more="""query = '''
+SELECT left(name, 1) AS id, CASE WHEN number < 3 THEN NULL ELSE number < 5 END AS pass,
+    CASE WHEN number <> 4 THEN name END AS detail, _scope AS scope FROM made_thing
+'''
+reads = { made_thing = ["name", "number"] }""",
+    )
+    + ROW.format(
         id="e-broken",
         more='query = "SELECT name AS id, CAST(name AS BIGINT) > 0 AS pass, name AS detail FROM made_thing"\n'
         'reads = { made_thing = ["name"] }',
