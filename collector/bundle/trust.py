@@ -1,4 +1,4 @@
-"""Whose signatures count: the trust file, and the key pair that `init` makes.
+"""Whose signatures count: the trust file.
 
     signers = 2                       # optional: how many of the keys below must have signed; 1 if left out
     stamps = 1                        # optional: how many of the authorities must have stamped; 0 if left out
@@ -47,10 +47,7 @@ __all__ = [
     "Trust",
     "TrustedKey",
     "certificates_in",
-    "generate_key",
     "load_trust",
-    "new_private_key",
-    "public_path",
     "trust_entry",
     "trust_in",
     "trust_of_key",
@@ -218,59 +215,6 @@ def trust_entry(public_pem: str, name: str, purpose: str = "bundle") -> str:
         f'purpose = "{purpose}"\n'
         f'key = """\n{key.pem}"""\n'
     )
-
-
-def public_path(path: Path) -> Path:
-    """Where the public half of a key file lies: `key.pub.pem` beside `key.pem`."""
-    return path.with_name(f"{path.stem}.pub{path.suffix or '.pem'}")
-
-
-def new_private_key(ecdsa: bool, passphrase: str | None = None) -> tuple[bytes, PublicKey]:
-    """A new private key in PEM (PKCS #8), and its public half.
-
-    Args:
-        ecdsa: on P-256; else Ed25519.
-        passphrase: what to encrypt it under; None leaves it plain.
-    """
-    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import (
-        BestAvailableEncryption,
-        Encoding,
-        NoEncryption,
-        PrivateFormat,
-        PublicFormat,
-    )
-
-    private = generate_private_key(SECP256R1()) if ecdsa else Ed25519PrivateKey.generate()
-    public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    hidden = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
-    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden)
-    return pem, PublicKey.from_pem(public.decode())
-
-
-def generate_key(path: Path) -> PublicKey:
-    """Make an Ed25519 key pair: `path` for this user alone, and its public half beside it.
-
-    Raises:
-        FileExistsError: one of both exists; neither is replaced.
-        OSError: they cannot be written.
-    """
-    beside = public_path(path)
-    if os.path.lexists(beside):
-        raise FileExistsError(f"{beside} exists")
-    private, public = new_private_key(ecdsa=False)
-    _create(path, private, 0o600)
-    _create(beside, public.pem.encode(), 0o644)
-    return public
-
-
-def _create(path: Path, data: bytes, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _trusted(table: Table, folder: Path) -> TrustedKey:

@@ -30,7 +30,8 @@ def init(output: Output) -> None:
 
     Give key.pub.pem, or the fingerprint that is printed, to your auditor by another way than the bundles.
     """
-    from collector.bundle.trust import generate_key, public_path, trust_entry
+    from collector.bundle.keypair import generate_key, public_path
+    from collector.bundle.trust import trust_entry
     from collector.config import FILE, config_folder, find
     from collector.keys import create_secret
 

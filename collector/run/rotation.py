@@ -16,7 +16,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from collector.bundle.identity import PublicKey
-from collector.bundle.trust import Revocation, TrustedKey, load_trust, new_private_key, public_path
+from collector.bundle.keypair import new_private_key, public_path
+from collector.bundle.trust import Revocation, TrustedKey, load_trust
 from collector.bundle.trust_edit import with_end, with_key, with_revocation
 from collector.canonical import dumps, loads
 from collector.config import Config, Entry

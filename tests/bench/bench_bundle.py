@@ -155,7 +155,7 @@ def seal(folder: Path) -> None:
     from securesystemslib.signer import CryptoSigner
 
     from collector.bundle import seal as sealing
-    from collector.bundle.trust import generate_key
+    from collector.bundle.keypair import generate_key
 
     run = folder / "run"
     segment = (run / "segment").read_text()

@@ -21,9 +21,10 @@ from securesystemslib.signer import CryptoSigner, Signer
 from collector.bundle.archive import Archive
 from collector.bundle.authority import TimeAuthority
 from collector.bundle.headers import Member, directory, local_header
+from collector.bundle.keypair import generate_key
 from collector.bundle.seal import SealedBundle, seal
 from collector.bundle.sign import sign
-from collector.bundle.trust import Trust, generate_key, trust_of_key
+from collector.bundle.trust import Trust, trust_of_key
 from collector.canonical import dumps, sha256_hex
 from collector.lines import LineWriter
 

@@ -19,10 +19,11 @@ from collector import merkle
 from collector.bundle import layout
 from collector.bundle.archive import Archive
 from collector.bundle.disclose import disclose
+from collector.bundle.keypair import generate_key
 from collector.bundle.open import open_bundle
 from collector.bundle.partial import is_partial, verify_part
 from collector.bundle.selection import Asked, CallIds
-from collector.bundle.trust import Trust, generate_key, load_trust, trust_of_key
+from collector.bundle.trust import Trust, load_trust, trust_of_key
 from collector.bundle.verify import verify
 from collector.canonical import dumps
 from collector.lines import line_batches

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.bundle.identity import PublicKey
-from collector.bundle.trust import Revocation, load_trust, new_private_key, trust_entry, trust_in
+from collector.bundle.keypair import new_private_key
+from collector.bundle.trust import Revocation, load_trust, trust_entry, trust_in
 from collector.bundle.trust_edit import with_end, with_key, with_revocation
 from collector.model import ConfigError
 from collector.toml import parse

@@ -25,7 +25,7 @@ def test_verdicts_performed_again_come_out_the_same(ran: Any) -> None:
 
 
 def test_key_on_the_command_line_is_trusted_and_no_other(ran: Any, tmp_path: Path) -> None:
-    from collector.bundle.trust import generate_key
+    from collector.bundle.keypair import generate_key
 
     key = ran.machine.home / "config/key.pub.pem"
     assert ran.machine("verify", ran.bundle, "--key", key).returncode == 0

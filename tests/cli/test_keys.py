@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from collector.bundle.identity import PublicKey
-from collector.bundle.trust import load_trust, new_private_key, trust_entry
+from collector.bundle.keypair import new_private_key
+from collector.bundle.trust import load_trust, trust_entry
 
 _SMALL = '[[source]]\nuse = "program"\nfolder = "program"\n'
 

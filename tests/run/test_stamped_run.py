@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from collector.bundle.trust import generate_key, public_path
+from collector.bundle.keypair import generate_key, public_path
 
 
 def test_a_run_whose_authority_fails_is_stamped_by_deliver(machine: Any, stamper: Callable[..., Any]) -> None:
