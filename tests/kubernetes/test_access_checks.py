@@ -135,7 +135,7 @@ TEAM: Object = {"kind": "Group", "apiGroup": RBAC, "name": "team"}
 EVA: Object = {"kind": "User", "apiGroup": RBAC, "name": "oidc:Eva"}
 
 # check, how it is bound, what is bound in the good case, and in the bad case: rules, or subjects
-EVERYWHERE, WITHIN = "ClusterRoleBinding", "RoleBinding/pairs"
+EVERYWHERE, WITHIN, KUBE = "ClusterRoleBinding", "RoleBinding/pairs", "RoleBinding/kube-system"
 PAIRS: list[tuple[str, str, list[Object], list[Object]]] = [
     ("no-verb-wildcard", EVERYWHERE, [rule("get list", "pods")], [rule("*", "pods")]),
     ("no-resource-wildcard", EVERYWHERE, [rule("get", "pods", "apps")], [rule("get", "*", "apps")]),
@@ -147,8 +147,11 @@ PAIRS: list[tuple[str, str, list[Object], list[Object]]] = [
         [rule("bind", "roles", "example.com")],
         [rule("bind", "clusterroles", RBAC, ["admin"])],
     ),
-    ("no-impersonate", WITHIN, [rule("impersonate", "users")], [rule("impersonate", "serviceaccounts")]),
-    ("no-token-creation", WITHIN, [rule("create", "serviceaccounts")], [rule("create", "*/token")]),
+    ("no-impersonate", EVERYWHERE, [rule("get", "users")], [rule("impersonate", "groups", "", ["one"])]),
+    ("no-impersonate", KUBE, [rule("impersonate", "users")], [rule("impersonate", "serviceaccounts")]),
+    ("no-token-creation", EVERYWHERE, [rule("create", "serviceaccounts")], [rule("create", "*/token")]),
+    ("accounts-not-taken", WITHIN, [rule("impersonate", "users")], [rule("impersonate", "serviceaccounts")]),
+    ("accounts-not-taken", WITHIN, [rule("get", "serviceaccounts/token")], [rule("create", "*/token")]),
     ("no-node-proxy", EVERYWHERE, [rule("get", "nodes/metrics")], [rule("get", "nodes/proxy")]),
     (
         "no-rbac-writing",
@@ -179,7 +182,7 @@ PAIRS: list[tuple[str, str, list[Object], list[Object]]] = [
     ("no-shells", WITHIN, [rule("create", "pods")], [rule("get", "pods/attach")]),
     ("no-ephemeral-containers", WITHIN, [rule("patch", "pods")], [rule("patch", "pods/ephemeralcontainers")]),
     ("no-pods-everywhere", EVERYWHERE, [rule("get", "jobs", "batch")], [rule("create", "jobs", "batch")]),
-    ("no-pods-everywhere", "RoleBinding/kube-system", [rule("get", "pods")], [rule("create", "pods")]),
+    ("no-pods-everywhere", KUBE, [rule("get", "pods")], [rule("create", "pods")]),
     ("masters-not-bound", EVERYWHERE, [TEAM], [{**TEAM, "name": "system:masters"}]),
     ("people-by-group", WITHIN, [TEAM], [EVA]),
     (
@@ -200,6 +203,10 @@ def _named(number: int, state: str, how: str) -> tuple[str, str, str]:
     """Name, namespace and id of a pair's binding."""
     name, namespace = f"{state}-{number:02}", how.partition("/")[2]
     return name, namespace, f"{how}/{name}"
+
+
+def _place(check: str) -> str:
+    return next(f"{number:02}" for number, pair in enumerate(PAIRS) if pair[0] == check)
 
 
 def _pair(number: int, state: str, how: str, what: list[Object]) -> Iterator[Object]:
@@ -405,7 +412,7 @@ EXPECTED: list[tuple[str, str, str]] = [
     ("rbac-view-reads-no-secrets", "ClusterRole/view", "pass"),
     ("rbac-view-reads-no-secrets", "ClusterRole/strong", "not_applicable"),
     ("rbac-role-in-use", "Role/pairs/unbound", "fail"),
-    ("rbac-role-in-use", "Role/pairs/good-03", "pass"),
+    ("rbac-role-in-use", "Role/pairs/good-04", "pass"),
     ("rbac-cluster-role-in-use", "ClusterRole/unbound", "fail"),
     ("rbac-cluster-role-in-use", "ClusterRole/strong", "pass"),
     ("rbac-cluster-role-in-use", "ClusterRole/extends-view", "pass"),
@@ -554,10 +561,16 @@ def test_where_some_namespaces_are_read_nothing_is_said_of_what_lies_in_others(
     torn = judging(collecting(kubeconfig=str(paired.kubeconfig), namespaces=["pairs"]))
     after = {key: result for key, result in torn.findings.items() if mine(key[0])}
     assert {key for key, result in after.items() if result == "fail" and before.get(key) != "fail"} == set()
-    elsewhere = "RoleBinding/pairs/bad-22"  # an account of the namespace that was not read
+    elsewhere = f"RoleBinding/pairs/bad-{_place('accounts-stay-in-their-namespace')}"  # binds one of another
     assert before["kubernetes-rbac-binding-accounts-exist", elsewhere] == "pass"
     assert after["kubernetes-rbac-binding-accounts-exist", elsewhere] == "unknown"
-    assert after["kubernetes-rbac-binding-accounts-exist", "RoleBinding/pairs/bad-23"] == "fail"
+    assert (
+        after[
+            "kubernetes-rbac-binding-accounts-exist",
+            f"RoleBinding/pairs/bad-{_place('binding-accounts-exist')}",
+        ]
+        == "fail"
+    )
     assert after["kubernetes-rbac-cluster-role-in-use", "ClusterRole/unbound"] == "unknown"
 
 
