@@ -136,9 +136,12 @@ class _Inserter:
     ) -> None:
         with self._pool:
             if kind is None:
+                self._wait()
+                self._connection.begin()  # one for all that is left: each commit goes through to the disk
                 for name in sorted(self._open):
                     self._hand_over(name)
                 self._wait()
+                self._connection.commit()
 
     def add(self, kind: str, row: bytes) -> None:
         """Take a row."""
