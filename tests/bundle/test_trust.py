@@ -16,15 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.bundle.identity import PublicKey
+from collector.bundle.keypair import generate_key, public_path
 from collector.bundle.seal import SealedBundle
 from collector.bundle.trust import (
     Authority,
     Revocation,
     Trust,
     TrustedKey,
-    generate_key,
     load_trust,
-    public_path,
     trust_entry,
     trust_of_key,
 )
