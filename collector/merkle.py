@@ -159,7 +159,12 @@ class Prover:
         self._tops.append(levels[-1][0])
         self._levels = []
         paths = [_path(levels, place) for place in places[:1]]
-        paths += [_path(levels[: meet(*pair) + 1], pair[1]) for pair in pairwise(places)]
+        if len(leaves) < _BATCH:
+            return paths + [_path(levels[: meet(*pair) + 1], pair[1]) for pair in pairwise(places)]
+        # In a whole batch every node has its sibling, and neighbours meet after a step or two.
+        for before, place in pairwise(places):
+            height = (before ^ place).bit_length()
+            paths.append([levels[level][place >> level ^ 1] for level in range(height)])
         return paths
 
     def upper(self, number: int, before: int | None = None) -> list[bytes]:
