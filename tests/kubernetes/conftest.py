@@ -140,9 +140,8 @@ def own(cluster: Any, certificate_of: Callable[[Path], tuple[Path, Path]]) -> Ca
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with contextlib.closing(loaded("runs").Runs(tmp_path_factory.mktemp("runs"))) as made:
-        yield made
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return loaded("runs").Runs(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="session")

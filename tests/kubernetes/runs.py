@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from collector import plugins as registry
-from collector.assess import Assessor
+from collector.assess import tables
+from collector.assess.bind import Bound, bind
+from collector.assess.evidence import read
+from collector.assess.mappings import Mappings, load
+from collector.assess.verdicts import Order, judge, open_database
 from collector.collect.ask import Limits, Stop
 from collector.collect.executor import Settings, collect, discover
 from collector.collect.ledger import Entry
-from collector.collect.plan import Plan, make, timestamp
+from collector.collect.plan import Plan, make
 from collector.keys import create_secret, load_secret
 from collector.lines import read_lines
 from collector.model import Source
@@ -108,11 +114,6 @@ class Runs:
         self._keys = load_secret(self._secret)
         self._plugins = registry.load()
         self._count = 0
-        self._assessor: Assessor | None = None
-
-    def close(self) -> None:
-        if self._assessor is not None:
-            self._assessor.__exit__(None, None, None)
 
     def collect(
         self,
@@ -158,24 +159,38 @@ class Runs:
         folder = evidence.folder
         nothing = {"format": 1, "waivers": [], "out_of_scope": [], "accepted_gaps": []}
         layout.write_exceptions(folder, nothing, self._keys)
-        assessor = self._ready()
-        summary = assessor.judge(folder, folder, timestamp(evidence.plan.as_of), self._keys.salt)
+        held, mappings, bound = read(folder), *self._checks
+        planned = [each for each in bound if set(each.check.kinds) <= held.kinds.keys()]
+        not_run = [each.check.id for each in bound if not set(each.check.kinds) <= held.kinds.keys()]
+        with (
+            tempfile.TemporaryDirectory(dir=self._scratch) as scratch,
+            self._database(Path(scratch)) as database,
+        ):
+            tables.create(database, held.kinds)
+            order = Order(evidence.plan.as_of, Path(scratch), folder, None, 60, {}, frozenset())
+            told = judge(database, held, mappings, planned, not_run, order, lambda _: None)
         lines = [json.loads(line) for line in read_lines(folder / "findings.jsonl.gz")]
         findings: dict[tuple[str, str], str] = {}
         for line in lines:
             key = line["check"], line["subject"]
             findings[key] = max(line["result"], findings.get(key, "pass"), key=_SEVERITY.index)
-        not_run = tuple(check for check in summary.not_run if check.startswith("kubernetes-"))
-        return Judged(findings, lines, not_run, dict(summary.failed))
+        return Judged(findings, lines, tuple(not_run), dict(told["failed"]))
 
-    def _ready(self) -> Assessor:
-        if self._assessor is None:
-            packs = [Path(pack.folder) for pack in self._plugins.packs]
-            kinds = {kind.name for kind in Kubernetes.kinds}
-            derived = [each for pack in self._plugins.packs for each in pack.derived]
-            kinds |= {each.kind.name for each in derived if kinds.issuperset(each.reads)}
-            scratch = self._scratch / "assess"
-            known = layout.all_kinds(self._plugins)
-            self._assessor = Assessor(packs, known, scratch, frameworks=(), strict=True, only=kinds)
-            self._assessor.ready()
-        return self._assessor
+    @cached_property
+    def _checks(self) -> tuple[Mappings, list[Bound]]:
+        """The mappings, and the checks that read what this source gives, ready to run."""
+        kinds = {kind.name for kind in Kubernetes.kinds}
+        derived = [each for pack in self._plugins.packs for each in pack.derived]
+        kinds |= {each.kind.name for each in derived if kinds.issuperset(each.reads)}
+        mappings = load([Path(pack.folder) for pack in self._plugins.packs], strict=True)
+        wanted = [check for check in mappings.checks.values() if set(check.kinds) <= kinds]
+        known = layout.all_kinds(self._plugins)
+        with tempfile.TemporaryDirectory() as scratch, self._database(Path(scratch)) as database:
+            tables.create(database, known)
+            return mappings, bind(database, wanted, known, strict=True)[0]
+
+    @contextlib.contextmanager
+    def _database(self, scratch: Path) -> Iterator[Any]:
+        with contextlib.closing(open_database(scratch, 256 << 20, threads=1)) as database:
+            database.execute("CREATE MACRO as_of() AS TIMESTAMP '2000-01-01 00:00:00'")
+            yield database
