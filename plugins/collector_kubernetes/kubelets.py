@@ -41,6 +41,7 @@ KUBELET = Kind(
     title="Settings of the kubelet on each node",
     columns=(
         Column("node", "VARCHAR", "the node that it runs on", identity=Identity.RESOURCE),
+        Column("version", "VARCHAR", "its version, as the node says"),
         *_SETTINGS,
     ),
     identity=("node",),
@@ -56,10 +57,15 @@ def kubelets(page: Answer, scope: Mapping[str, str], ask: Ask, wanted: bool) -> 
     if not wanted:
         yield Gap(KUBELET.name, scope, Outcome.OFF, None, _OFF)
         return
-    names = [str(item["metadata"]["name"]) for item in page.data["items"]]
-    asked = ask.many([(CONFIGZ, {"node": name}) for name in names])
-    for name, (answer,) in zip(names, asked, strict=True):
-        yield Record(KUBELET.name, f"Kubelet/{name}", scope, (page.call, answer.call), _data(name, answer))
+    versions = {str(item["metadata"]["name"]): _version(item) for item in page.data["items"]}
+    asked = ask.many([(CONFIGZ, {"node": name}) for name in versions])
+    for (name, version), (answer,) in zip(versions.items(), asked, strict=True):
+        data = _data(name, answer) | ({"version": version} if version else {})
+        yield Record(KUBELET.name, f"Kubelet/{name}", scope, (page.call, answer.call), data)
+
+
+def _version(node: Mapping[str, Json]) -> Json:
+    return ((node.get("status") or {}).get("nodeInfo") or {}).get("kubeletVersion")
 
 
 def _data(name: str, answer: Answer) -> dict[str, Json]:

@@ -49,7 +49,13 @@ COMPONENT = Kind(
         Column("node", "VARCHAR", "the node that the pod runs on", identity=Identity.RESOURCE),
         Column("image", "VARCHAR", "its image", identity=Identity.RESOURCE),
         Column("static", "BOOLEAN", "whether the node runs it from a file of its own"),
-        Column("flags", "JSON", "flags by name without dashes; true where one has no value", free_text=True),
+        Column(
+            "flags",
+            "JSON",
+            "flags by name without dashes; true where one has no value; not `urls`",
+            free_text=True,
+        ),
+        Column("urls", "JSON", "those of its flags that hold an address, `://`", free_text=True),
         Column("env_names", "VARCHAR[]", "its environment variables, by name: etcd takes settings from them"),
     ),
     identity=("component", "pod"),
@@ -102,11 +108,13 @@ def _components(pod: Mapping[str, Json], scope: Mapping[str, str], call: str) ->
             "node": spec.get("nodeName"),
             "image": each.get("image"),
             "static": static,
-            "flags": flags,
+            "flags": flags and {name: value for name, value in flags.items() if not _is_url(value)},
+            "urls": flags and {name: value for name, value in flags.items() if _is_url(value)},
             "env_names": [str(one.get("name")) for one in each.get("env") or ()],
         }
         kept = {name: value for name, value in data.items() if value is not None}
-        gaps = () if flags is not None else (ColumnGap("flags", Outcome.MALFORMED, call, _UNREAD),)
+        lost = ("flags", "urls") if flags is None else ()
+        gaps = tuple(ColumnGap(column, Outcome.MALFORMED, call, _UNREAD) for column in lost)
         id_ = f"Component/{component}/{metadata.get('name')}"
         yield Record(COMPONENT.name, id_, scope, (call,), kept, gaps)
 
@@ -115,6 +123,11 @@ def _component(words: Sequence[str], container: str) -> str | None:
     """The component that a container is, by the program that it begins with, or by its own name."""
     names = {_program(word) for word in words[:1]} | {container}
     return next((name for name in _COMPONENTS if name in names), None)
+
+
+def _is_url(value: Json) -> bool:
+    """Apart, since a password in an address must not hide what all other flags say."""
+    return "://" in str(value)
 
 
 def _program(word: str) -> str:
