@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from collector.bundle.identity import PublicKey
 from collector.bundle.logged import check_logged
 from collector.bundle.roots import Roots, loaded
+from collector.bundle.stamp import SKEW
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -79,6 +80,9 @@ def check_certified(
         raise ValueError("its certificate is for another key")
     if issuer != identity.issuer or subjects != [identity.subject]:
         raise ValueError(f"its certificate is for {', '.join(map(ascii, subjects))} by {issuer!a}")
+    begins = leaf.not_valid_before_utc
+    if timedelta() < begins - moment <= SKEW:
+        moment = begins  # nobody signs before his key is made: two honest clocks are that far apart
     check_logged(leaf, _certifier(leaf, between, identity.roots, moment), identity.roots)
 
 

@@ -214,6 +214,7 @@ def test_a_certificate_counts_for_its_key_its_name_and_its_minutes_alone(case: C
     early, late = (case.moment + timedelta(minutes=each) for each in (-10, 10))
     assert "was valid from" in replace(case, moment=late).verdict()
     assert "was valid from" in replace(case, moment=early).verdict()
+    assert replace(case, moment=case.moment - timedelta(minutes=4)).verdict() == ""  # clocks differ
     stranger = ec.generate_private_key(ec.SECP256R1())
     assert replace(case, key=public(stranger)).verdict() == "its certificate is for another key"
     for bad in ("x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
