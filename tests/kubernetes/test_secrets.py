@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from collector_kubernetes import transport
+from collector_kubernetes import objects, transport
 from collector_kubernetes.clusters import Clusters
 
 Collecting = Callable[..., Any]
@@ -155,7 +155,7 @@ def test_metadata_of_secrets_comes_without_their_values(
     seeded_cluster: Any, collecting: Collecting, monkeypatch: pytest.MonkeyPatch, seeds: Any
 ) -> None:
     crossed: list[Any] = []
-    trim = transport.trimmed
+    trim = objects.trimmed
 
     def watched(item: Any, values: bool = True) -> Any:
         crossed.extend([] if values else [json.loads(json.dumps(item))])
