@@ -20,7 +20,8 @@ __all__ = ["PERMISSIONS"]
 _MOST = 512 << 20
 """Characters that rows may have together: a role of a megabyte, bound to thousands, would fill any disk."""
 
-_ROW = 700  # of which a row's names and flags take about so many
+_ROW = 1_000  # of which a row's names and flags take about so many
+_LONGEST = 200  # characters of a rule in a summary
 
 _ROLES = ("kubernetes_role", "kubernetes_cluster_role")
 _BINDINGS = ("kubernetes_role_binding", "kubernetes_cluster_role_binding")
@@ -72,6 +73,7 @@ KIND = Kind(
         Column("verbs", "VARCHAR[]", "what may be done"),
         Column("resource_names", "VARCHAR[]", "to which by name; empty or NULL: to all"),
         Column("non_resource_urls", "VARCHAR[]", "paths of the server that are no resources"),
+        Column("summary", "VARCHAR", "who may do what by which role, in one line"),
         *FLAGS,
     ),
     identity=("cluster", "binding", "subject_kind", "subject_namespace", "subject", "number"),
@@ -93,6 +95,7 @@ Written = Mapping[str, Json]
 class _Rule:
     columns: Mapping[str, Json]
     size: int
+    summary: str
 
 
 @dataclass(slots=True)
@@ -117,9 +120,12 @@ class _Role:
         return self._held[place]
 
     def _rule(self, number: int, rule: Mapping[str, Json], place: str | None) -> _Rule:
-        told = {column: list(rule.get(name) or ()) for column, name in _RULE.items()}
+        told = {column: list(rule[name]) for column, name in _RULE.items() if rule.get(name)}
         size = _ROW + sum(len(text) for texts in told.values() for text in texts)
-        return _Rule({"number": number, "aggregated": self.aggregated, **told, **grants(rule, place)}, size)
+        on = told.get("resources") or told.get("non_resource_urls") or ()
+        summary = f"{', '.join(told.get('verbs', ()))} on {', '.join(on)}"[:_LONGEST]
+        columns = {"number": number, "aggregated": self.aggregated, **told, **grants(rule, place)}
+        return _Rule(columns, size, summary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,10 @@ class _Subject:
     namespace: str | None
     name: str
     spelt: bool = False
+
+    def __str__(self) -> str:
+        place = f"{self.namespace}/" if self.kind == "ServiceAccount" else ""
+        return f"{self.kind} {place}{self.name}"
 
     @property
     def audience(self) -> str | None:
@@ -208,15 +218,18 @@ def _rows(binding: Written, roles: Mapping[_Key, _Role]) -> Iterator[tuple[int, 
         "role_found": role is not None,
         "namespace": namespace,
     }
-    held = role.held(namespace) if role else [_Rule({}, _ROW)]
+    held = role.held(namespace) if role else [_Rule({}, _ROW, "nothing")]
+    by = f"by {reference.get('kind')} {reference.get('name')}"
     for place, subject in enumerate(_subjects(data.get("subjects"), namespace)):
         named = told | _named(subject)
         control = _of_control_plane(binding, role, subject)
         for rule in held:
             number = rule.columns.get("number", 0)
             row = {**named, "built_in": _built_in(control, subject, rule), **rule.columns}
+            row["summary"] = f"{subject}: {rule.summary} {by}"
+            kept = {column: value for column, value in row.items() if value is not None}
             id_ = f"{binding['id']} subject {place} rule {number}"
-            yield rule.size, Record(KIND.name, id_, binding["scope"], calls, row)
+            yield rule.size, Record(KIND.name, id_, binding["scope"], calls, kept)
 
 
 def _named(subject: _Subject) -> dict[str, Json]:
