@@ -6,6 +6,7 @@ import importlib.util
 import re
 import shutil
 import tomllib
+from datetime import UTC
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import botocore
 import pytest
 from botocore.loaders import Loader
+from botocore.utils import parse_timestamp
 
 from collector.testing import check_derived, check_source
 from collector_aws import sessions
@@ -67,6 +69,26 @@ def test_a_client_knows_every_operation_of_every_kind() -> None:
             service, _, action = operation.name.partition(":")
             made = clients.get(login, service, "us-east-1", 10.0)
             assert action in made.meta.method_to_api_mapping.values(), operation.name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-24T02:00:03Z",
+        "2026-11-24T02:00:03.12Z",
+        "2026-11-24T02:00:03.123456789Z",
+        "2026-11-24T02:00Z",
+        "2026-11-24T02:00:03+01:00",
+        "Tue, 24 Nov 2026 02:00:03 GMT",
+        "2026-11-24",
+        "20261124T020003Z",
+        1795485603,
+        1795485603.25,
+        "1795485603",
+    ],
+)
+def test_times_in_answers_are_those_that_botocore_reads(text: Any) -> None:
+    assert sessions._moment(text).astimezone(UTC) == parse_timestamp(text).astimezone(UTC)
 
 
 def test_a_model_that_users_put_in_place_of_botocores_is_read_whole(
