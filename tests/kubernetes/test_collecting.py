@@ -177,3 +177,41 @@ def test_no_question_is_asked_twice(whole: Any) -> None:
         if call.op not in {operation.name for operation in Kubernetes.discovery}
     ]
     assert len(asked) == len(set(asked))
+
+
+def test_settings_of_kubelets_come_through_the_servers_node_proxy(seeded_cluster: Any, whole: Any) -> None:
+    addresses = {
+        node["metadata"]["name"]: each["address"]
+        for node in seeded_cluster.admin.items("/api/v1/nodes")
+        for each in node["status"].get("addresses", ())
+        if each["type"] == "InternalIP"
+    }
+    told = seeded_cluster.kubelets.configured
+    answering = {name for name, address in addresses.items() if isinstance(told.get(address), dict)}
+    assert len(answering) >= 3
+    for name in answering:
+        data = whole.data("kubernetes_kubelet", f"Kubelet/{name}")
+        for column in ("readOnlyPort", "authentication", "tlsCipherSuites", "podPidsLimit"):
+            assert data[column] == told[addresses[name]][column]
+    for _, path in seeded_cluster.kubelets.asked:
+        assert path.partition("?")[0] == "/configz"
+
+
+def test_a_node_that_does_not_answer_is_a_gap_of_that_node_alone(seeded_cluster: Any, whole: Any) -> None:
+    kubelets = {record["data"]["node"]: record for record in whole.records["kubernetes_kubelet"]}
+    nodes = {node["metadata"]["name"] for node in seeded_cluster.admin.items("/api/v1/nodes")}
+    assert kubelets.keys() == nodes
+    assert whole.reasons("kubernetes_kubelet") == set()  # all nodes are known
+    silent = {name for name, record in kubelets.items() if record["gaps"] or len(record["data"]) == 1}
+    assert 1 <= len(silent) < len(nodes) - 2
+    outcomes = {call.params["node"]: call.outcome for call in whole.asked("kubelet:configz")}
+    assert {name for name, outcome in outcomes.items() if outcome != "ok"} == silent
+
+
+def test_kubelets_are_not_asked_unless_the_configuration_says_so(
+    seeded_cluster: Any, collecting: Collecting
+) -> None:
+    before = len(seeded_cluster.kubelets.asked)
+    found = collecting(kubeconfig=str(seeded_cluster.kubeconfig))
+    assert found.reasons("kubernetes_kubelet") == {"off"}
+    assert len(seeded_cluster.kubelets.asked) == before

@@ -46,11 +46,13 @@ def test_bindings_without_subjects_and_roles_without_rules_are_records(
     server: Any, collected: Callable[..., Any], judged: Callable[..., Any]
 ) -> None:
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "odd"}
-    for number, subjects in enumerate([{}, {"subjects": None}, {"subjects": []}]):
+    lists: list[dict[str, Any]] = [{}, {"subjects": None}, {"subjects": []}]
+    for number, subjects in enumerate(lists):
         add(server, RBAC, "ClusterRoleBinding", f"odd-{number}", roleRef=reference, **subjects)
         add(server, RBAC, "RoleBinding", f"odd-{number}", roleRef=reference, **subjects)
     aggregated = {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]}
-    for number, rules in enumerate([{}, {"rules": None}, {"rules": []}]):
+    lists = [{}, {"rules": None}, {"rules": []}]
+    for number, rules in enumerate(lists):
         add(server, RBAC, "ClusterRole", f"odd-{number}", aggregationRule=aggregated, **rules)
         add(server, RBAC, "Role", f"odd-{number}", **rules)
     found = collected()
@@ -127,7 +129,7 @@ def test_nulls_and_empty_objects_anywhere_are_not_set(
         if not served:
             continue
         for number in range(2):
-            odd = dict.fromkeys(objects, {} if number else None) | dict.fromkeys(
+            odd: dict[str, Any] = dict.fromkeys(objects, {} if number else None) | dict.fromkeys(
                 lists, [] if number else None
             )
             nulls = {"labels": None, "annotations": None, "ownerReferences": None, "managedFields": None}
