@@ -17,7 +17,7 @@ import pytest
 Object = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("pods", "containers", "images", "secrets")
+FILES = ("pods", "containers", "images", "secrets", "versions")
 SPACE = "workload-checks"
 DIGEST = "sha256:" + "1" * 64
 
@@ -427,6 +427,12 @@ def others(create: Callable[[Object], Object]) -> None:
         )
     )
     create(pod("naked"))
+    create(named("rbac.authorization.k8s.io/v1beta1", "Role", "old", rules=[]))
+    create(named("rbac.authorization.k8s.io/v1", "Role", "new", rules=[]))
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    create(named("networking.k8s.io/v1", "Ingress", "new", spec={"defaultBackend": backend}))
+    old = {"backend": {"serviceName": "web", "servicePort": 80}}
+    create(named("extensions/v1beta1", "Ingress", "old", spec=old))
     create(named("v1", "ConfigMap", "good", data={"level": "info", "password_file": "/run/secrets/db"}))
     create(named("v1", "ConfigMap", "bad", data={"db_password": "Zq7-hT5kWm2pRx9v"}))
     create(named("v1", "Secret", "web", stringData={"password": "Zq7-hT5kWm2pRx9v"}))
@@ -509,6 +515,10 @@ SUBJECTS = {
     "Pod/orphan": {"owner-exists"},
     "Pod/debugged": {"pod-no-secrets-in-debuggers"},
     "Pod/naked": {"workload-has-a-controller", *UNKNOWN_TO_1_20},
+    "Role/old": {"role-written-with-lasting-api"},
+    "Role/new": set(),
+    "Ingress/old": {"ingress-written-with-lasting-api"},
+    "Ingress/new": set(),
     "ConfigMap/good": set(),
     "ConfigMap/bad": {"config-map-no-secrets"},
     "Secret/web": set(),
