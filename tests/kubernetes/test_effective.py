@@ -166,6 +166,22 @@ def test_a_binding_within_a_namespace_gives_nothing_that_lies_in_none() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("verbs", "names", "expected"),
+    [
+        ("create", [], True),
+        ("create", ["a"], False),  # a request to create names no object
+        ("deletecollection", ["a"], False),
+        ("update", ["a"], True),
+        ("*", ["a"], True),
+    ],
+)
+def test_a_rule_bound_to_names_lets_nobody_create(verbs: str, names: list[str], expected: bool) -> None:
+    webhooks = rule(verbs, "validatingwebhookconfigurations", ["admissionregistration.k8s.io"], names)
+    (row,) = rows(role("r", webhooks), binding("b", "r", user("eva")))
+    assert row["writes_admission"] is expected
+
+
 def test_an_account_without_a_namespace_is_one_of_the_bindings() -> None:
     told = rows(READER, binding("b", "reader", account("robot"), namespace="n"))
     assert [row["subject_namespace"] for row in told] == ["n"]
