@@ -75,7 +75,10 @@ def whole(seeded_cluster: Any, collecting: Collecting, judged: Callable[..., Any
     source = recording_source(Kubernetes, recording)
     found = collecting(source=source, kubeconfig=str(seeded_cluster.kubeconfig), **EVERYTHING)
     assert found.complete
-    return Whole(recording, found, judged(found))
+    verdicts = judged(found)
+    assert len(verdicts.checks) > 90  # else there is little that could be hidden
+    assert {"pass", "fail"} <= set(verdicts.findings.values())
+    return Whole(recording, found, verdicts)
 
 
 @cache
