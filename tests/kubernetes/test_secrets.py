@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collector_kubernetes import objects, transport
 from collector_kubernetes.clusters import Clusters
@@ -198,6 +200,38 @@ def test_what_is_kept_of_a_secret_is_the_same_whatever_its_values_are(
     assert item["data"] == ["k"]
     assert item["metadata"]["annotations"]["kubernetes.io/x.name"] == "robot"
     assert "copied" in item["metadata"]["annotations"]  # that it is there is no secret
+
+
+MARK = "qv8WcXnT2rYp"
+MARKED = st.one_of(st.none(), st.builds(lambda text: f"{text}{MARK}{text}", st.text(max_size=8)))
+ANNOTATIONS = st.dictionaries(
+    st.one_of(
+        st.text(max_size=20),
+        st.sampled_from(
+            [
+                "kubectl.kubernetes.io/last-applied-configuration",
+                "kapp.k14s.io/original",
+                "evil-kubernetes.io.example/x",
+                "notkubernetes.io/x",
+            ]
+        ),
+    ),
+    MARKED,
+    max_size=4,
+)
+
+
+@given(
+    data=st.one_of(
+        st.none(), MARKED, st.dictionaries(st.text(max_size=8), MARKED, max_size=4), st.lists(MARKED)
+    ),
+    annotations=st.one_of(st.none(), ANNOTATIONS),
+)
+def test_whatever_a_secret_holds_no_value_outlives_the_reading_of_its_page(
+    data: Any, annotations: Any
+) -> None:
+    item = {"metadata": {"name": "a", "annotations": annotations}, "data": data, "stringData": data}
+    assert MARK not in json.dumps(objects.trimmed(item, values=False))
 
 
 def test_where_a_secret_was_seen_is_still_told(keys: Run) -> None:
