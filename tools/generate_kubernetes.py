@@ -22,7 +22,7 @@ PLUGIN = HERE.parent / "plugins" / "collector_kubernetes"
 SCHEMA = HERE / "kubernetes_schema.json"
 KEYS = frozenset(
     "name title kind resource served namespaced status omit columns free_text literals keys each template"
-    " limit types examples".split()
+    " limit select types examples".split()
 )
 PLAIN = {"str": "VARCHAR", "int": "BIGINT", "bool": "BOOLEAN", "float": "DOUBLE", "datetime": "TIMESTAMP"}
 METADATA = (
@@ -89,6 +89,7 @@ def _kind(told: Mapping[str, Any], types: Types) -> dict[str, Any]:
         "each": told.get("each", ""),
         "template": told.get("template", ""),
         "limit": told.get("limit", 0),
+        "select": told.get("select", ""),
         "columns": columns,
         "examples": told["examples"],
     }

@@ -50,8 +50,8 @@ MAX_TEXT = 2**20
 _MAX_LINE = 64 * 2**10  # characters of a message; what is longer is cut before it is looked through
 _MAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])")
 _NONE: frozenset[str] = frozenset()
-_MAX_CLEAN, _MOST_CLEAN = 256, 16384  # characters of a text, and how many of them, that are remembered
-_MAX_LOOKED, _MOST_LOOKED = 16384, 512  # bytes of a column's value, and how many of them
+_MAX_CLEAN, _MOST_CLEAN = 256, 4096  # characters of a text, and how many of them, that are remembered
+_MAX_LOOKED, _MOST_LOOKED = 16384, 64  # bytes of a column's value, and how many of them
 _HEADERS = ("auth", "authorization", "proxy-authorization", "cookie", "set-cookie")
 
 Redaction = dict[str, str]
@@ -152,7 +152,9 @@ class Redactor:
         if known is None:
             own: list[Redaction] = []
             known = (self._free(own, value, step("", name), literals=literals), own)
-            if whole and len(self._looked) < _MOST_LOOKED:
+            if whole:
+                if len(self._looked) == _MOST_LOOKED:
+                    self._looked.clear()  # what is alike stands side by side
                 self._looked[name, whole] = known
         redactions += known[1]
         return known[0]
@@ -390,7 +392,9 @@ class Redactor:
         if len(text) > MAX_TEXT:
             return self._whole(redactions, text, path, "size")
         found = [*marked, *self._stretches(text)]
-        if not found and len(text) <= _MAX_CLEAN and len(self._clean) < _MOST_CLEAN:
+        if not found and len(text) <= _MAX_CLEAN:
+            if len(self._clean) == _MOST_CLEAN:
+                self._clean.clear()
             self._clean.add(text)
         return self._put(redactions, text, path, apart(found))
 

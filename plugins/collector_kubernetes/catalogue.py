@@ -48,6 +48,7 @@ class Node:
         each: the list whose items are the records; "" for the object itself.
         template: path of a pod's template; "." where the object is a pod.
         limit: objects read at most; 0: all.
+        select: of which objects alone the kind is, as a field selector.
     """
 
     kind: Kind
@@ -59,6 +60,7 @@ class Node:
     each: str = ""
     template: str = ""
     limit: int = 0
+    select: str = ""
 
     @property
     def list(self) -> str:
@@ -110,6 +112,7 @@ def _node(told: Mapping[str, Json]) -> Node:
         each=told["each"],
         template=told["template"],
         limit=told["limit"],
+        select=told["select"],
     )
 
 

@@ -42,7 +42,7 @@ _SECRET, _NODE, _POD = "kubernetes_secret", "kubernetes_node", "kubernetes_pod"
 _OFF, _KEYS = "off", "keys"
 _SECRETS_OFF = "not read unless its [[source]] table says so: the right to list them opens their values"
 
-_PAGES = 4  # pages in the making at the same time: each takes some 15 MB, and one processor makes them all
+_LISTS = 4  # read at the same time: each takes some 20 MB, and one processor does most of the work
 Item = Record | Gap
 
 
@@ -94,7 +94,7 @@ class Kubernetes:
         self._kubelet = bool(settings.get("kubelet"))
         contexts = tuple(settings.get("contexts") or ())
         kubeconfig = str(settings.get("kubeconfig") or "")
-        self._room = threading.BoundedSemaphore(_PAGES)
+        self._room = threading.BoundedSemaphore(_LISTS)
         self._clusters = Clusters(kubeconfig, contexts, bool(settings.get("exec")))
 
     def root(self) -> Target:
@@ -180,6 +180,8 @@ class Kubernetes:
             params["namespace"] = target.scope["namespace"]
         if node.kind.name == _SECRET:
             params["secrets"] = self._secrets
+        if node.select:
+            params["select"] = node.select
         for resource in resources(node, version, served):
             yield {**params, "resource": resource} if node.resource == EVERY else params
 
@@ -188,19 +190,17 @@ class Kubernetes:
     ) -> Iterator[Item]:
         running = Running()
         read = 0
-        pages = ask.pages(op, params)
-        while True:
-            with self._room:
-                page = next(pages, None)
-                if page is None or not page.ok:
+        with self._room:
+            for page in ask.pages(op, params):
+                if not page.ok:
                     return
                 for item in page.data["items"]:
                     yield from self._object(node, item, params, scope, page, running)
                 if node.kind.name == _NODE and (self._kubelet or not read):
                     yield from kubelets(page, scope, ask, self._kubelet)
                 read += len(page.data["items"])
-            if node.limit and read >= node.limit:
-                return  # what is behind is a gap, which the core writes
+                if node.limit and read >= node.limit:
+                    return  # what is behind is a gap, which the core writes
 
     def _object(
         self,

@@ -69,7 +69,11 @@ def send(connection: Connection, op: str, params: Params, timeout: float) -> Rep
     path = _list(op, params)
     sizes = [size for size in _SIZES if size <= params.get("size", _SIZES[0])]
     for number in sizes:
-        asked = {"limit": number} | ({"continue": params["continue"]} if "continue" in params else {})
+        asked = {"limit": number} | {
+            name: params[param]
+            for param, name in (("continue", "continue"), ("select", "fieldSelector"))
+            if param in params
+        }
         accept = _PARTIAL if params.get("secrets") == METADATA else _JSON
         try:
             data, size = _get(connection, f"{path}?{urlencode(asked)}", accept, end)
