@@ -35,7 +35,6 @@ from tests.bench import aws_account, aws_servers
 REGION = "us-east-1"
 NAMES = Path(__file__).parent / "names"
 COLLECTOR = [sys.executable, "-c", "from collector.cli import main; main()"]
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass
@@ -79,11 +78,12 @@ def tree(pid: int) -> list[int]:
 
 
 def memory(pid: int) -> int:
-    """Resident bytes of a process and all that came from it."""
+    """Resident bytes of a process and all that came from it; what they share counts once (proc(5), Pss)."""
     total = 0
     for each in tree(pid):
-        with contextlib.suppress(OSError, IndexError):
-            total += int(Path(f"/proc/{each}/statm").read_text().split()[1]) * PAGE
+        with contextlib.suppress(OSError, StopIteration):
+            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+            total += int(next(line for line in lines if line.startswith("Pss:")).split()[1]) << 10
     return total
 
 
