@@ -215,3 +215,15 @@ def test_kubelets_are_not_asked_unless_the_configuration_says_so(
     found = collecting(kubeconfig=str(seeded_cluster.kubeconfig))
     assert found.reasons("kubernetes_kubelet") == {"off"}
     assert len(seeded_cluster.kubelets.asked) == before
+
+
+def test_events_beyond_the_most_that_are_read_are_a_gap(
+    recorded: Callable[..., Any], collecting: Collecting
+) -> None:
+    server = recorded(34)
+    most = catalogue()["kubernetes_event"].limit
+    told = {"apiVersion": "v1", "kind": "Event", "reason": "Started", "type": "Normal"}
+    server.add(*({**told, "metadata": {"name": f"event-{number:05}"}} for number in range(most + 1)))
+    found = collecting(kubeconfig=str(server.kubeconfig()))
+    assert len(found.ids("kubernetes_event")) == most
+    assert found.reasons("kubernetes_event") == {"truncated"}
