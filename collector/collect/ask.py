@@ -208,7 +208,10 @@ class Asker:
             if last:
                 self.unfinished.pop(last, None)
             last = heard.answer.call
-            yield heard.answer
+            answer = heard.answer
+            del heard  # a page is let go before the next one is asked for
+            yield answer
+            del answer
 
     def many(
         self, asked: Sequence[tuple[str, Mapping[str, Json]]], pages: bool = False

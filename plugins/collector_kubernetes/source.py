@@ -194,13 +194,24 @@ class Kubernetes:
             for page in ask.pages(op, params):
                 if not page.ok:
                     return
-                for item in page.data["items"]:
-                    yield from self._object(node, item, params, scope, page, running)
+                yield from self._page(node, page, params, scope, running)
                 if node.kind.name == _NODE and (self._kubelet or not read):
                     yield from kubelets(page, scope, ask, self._kubelet)
                 read += len(page.data["items"])
+                del page  # before the next one takes as much memory
                 if node.limit and read >= node.limit:
                     return  # what is behind is a gap, which the core writes
+
+    def _page(
+        self,
+        node: Node,
+        page: Answer,
+        params: Mapping[str, Json],
+        scope: Mapping[str, str],
+        running: Running,
+    ) -> Iterator[Item]:
+        for item in page.data["items"]:
+            yield from self._object(node, item, params, scope, page, running)
 
     def _object(
         self,
