@@ -24,6 +24,7 @@ test-long: $(VENV)/dev.stamp
 	@tests/setup
 	COLLECTOR_TEST_KILLS=200 $(BIN)/python -m pytest tests/run/test_killed.py
 	COLLECTOR_TEST_AWS_DENIALS=all $(BIN)/python -m pytest tests/aws/test_denials.py
+	COLLECTOR_TEST_KUBERNETES_DENIALS=all $(BIN)/python -m pytest tests/kubernetes/test_denials.py
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

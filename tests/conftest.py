@@ -16,6 +16,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # how long a test takes says nothing of what it tests
+settings.load_profile("patient")
 
 # Without `certs`: OpenSSL writes that set unsorted, which is no DER.
 _CONFIG = """

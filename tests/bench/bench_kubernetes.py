@@ -36,32 +36,33 @@ def main() -> None:
     options.add_argument("--prowler-up-to", type=int, default=5000)
     given = options.parse_args()
     program = os.environ.get("PROWLER", "")
-    there = 0
-    with contextlib.closing(kubernetes_objects.cluster()) as cluster, tempfile.TemporaryDirectory() as name:
-        for size in map(int, given.sizes.split(",")):
-            kubernetes_objects.fill(cluster, size - there)
-            there = size
-            folder = Path(name) / str(size)
-            bare = bare_list.measured(cluster.kubeconfig, skip=["leases"])
-            alone = collect_alone.measured(cluster.kubeconfig)
-            whole = ours(cluster.kubeconfig, folder / "ours", given.limit)
-            say(f"\n{bare['objects']} objects")
-            say("bare list", seconds(bare), f"{bare['calls']} calls, {bare['received'] >> 10} KiB")
-            cpu, peak = alone["cpu"] / bare["cpu"], alone["peak"] / bare["peak"]
-            say(
-                "collected",
-                seconds(alone),
-                f"{alone['calls']} calls, {cpu:.1f}x CPU, {peak:.1f}x memory of the list",
+    for size in map(int, given.sizes.split(",")):
+        with (
+            contextlib.closing(kubernetes_objects.cluster()) as cluster,
+            tempfile.TemporaryDirectory() as name,
+        ):
+            kubernetes_objects.fill(cluster, size)
+            compare(
+                cluster.kubeconfig, Path(name), given.limit, program if size <= given.prowler_up_to else ""
             )
-            say(
-                "collector run",
-                seconds(vars(whole)),
-                f"{left(folder / 'ours' / 'state' / 'evidence')} KiB bundle",
-            )
-            if program and size <= given.prowler_up_to:
-                other = prowlers(program, cluster.kubeconfig, folder / "prowler", given.limit)
-                note = f"{left(folder / 'prowler')} KiB, {other.wall / whole.wall:.1f}x our time"
-                say("Prowler", seconds(vars(other)), note if other.ended else "did not end")
+
+
+def compare(kubeconfig: Path, folder: Path, limit: float, program: str) -> None:
+    """Measure each in turn over one cluster, and print what each took."""
+    bare = bare_list.measured(kubeconfig, skip=["leases"])
+    alone = collect_alone.measured(kubeconfig)
+    whole = ours(kubeconfig, folder / "ours", limit)
+    cpu, peak = alone["cpu"] / bare["cpu"], alone["peak"] / bare["peak"]
+    say(f"\n{bare['objects']} objects")
+    say("bare list", seconds(bare), f"{bare['calls']} calls, {bare['received'] >> 10} KiB")
+    say(
+        "collected", seconds(alone), f"{alone['calls']} calls, {cpu:.1f}x CPU, {peak:.1f}x memory of the list"
+    )
+    say("collector run", seconds(vars(whole)), f"{left(folder / 'ours' / 'state' / 'evidence')} KiB bundle")
+    if program:
+        other = prowlers(program, kubeconfig, folder / "prowler", limit)
+        note = f"{left(folder / 'prowler')} KiB, {other.wall / whole.wall:.1f}x our time"
+        say("Prowler", seconds(vars(other)), note if other.ended else "did not end")
 
 
 def ours(kubeconfig: Path, folder: Path, limit: float) -> Cost:

@@ -380,7 +380,10 @@ def moving(made: ModuleType, times: int) -> tuple[Any, list[str]]:
     asked: list[str] = []
 
     class Moving(made.Made):
-        errors: ClassVar[dict[str, Fault]] = {**made.Made.errors, "Gone": Fault(Outcome.TRUNCATED, again=True)}
+        errors: ClassVar[dict[str, Fault]] = {
+            **made.Made.errors,
+            "Gone": Fault(Outcome.TRUNCATED, again=True),
+        }
 
         def send(self, target: Any, op: str, params: Any, timeout: float) -> Reply:
             asked.append(f"{op} {params.get('page', 0)}")
