@@ -53,6 +53,7 @@ def _prepare(request: Mapping[str, Any]) -> tuple[DuckDBPyConnection, Mappings, 
         [Path(folder) for folder in request["mappings"]],
         strict=request["strict"],
         selected=request["frameworks"],
+        examples=False,
     )
     connection = open_database(Path(request["scratch"]), request["memory"], request["threads"])
     connection.execute("CREATE MACRO as_of() AS TIMESTAMP '2000-01-01 00:00:00'")

@@ -152,7 +152,13 @@ class Mappings:
                     yield objective, relation
 
 
-def load(folders: Sequence[Path], *, strict: bool, selected: Sequence[str] | None = None) -> Mappings:
+def load(
+    folders: Sequence[Path],
+    *,
+    strict: bool,
+    selected: Sequence[str] | None = None,
+    examples: bool = True,
+) -> Mappings:
     """Read packs.
 
     Args:
@@ -160,11 +166,12 @@ def load(folders: Sequence[Path], *, strict: bool, selected: Sequence[str] | Non
         strict: every framework that an objective names must be there; else what is said of others is
             left out, as in a bundle that holds only the frameworks in use.
         selected: frameworks that count; None: all.
+        examples: whether checks have their examples, which are read for tests alone.
 
     Raises:
         MappingError: file, line, entry, and what would be right.
     """
-    found = _Found()
+    found = _Found(examples)
     for folder in folders:
         for path in _files(folder, "frameworks", "*.json"):
             found.framework(path)
@@ -208,7 +215,8 @@ def _entries(document: Document, part: str) -> Iterator[Table]:
 class _Found:
     """Collects entries and refuses those that are there already."""
 
-    def __init__(self) -> None:
+    def __init__(self, examples: bool) -> None:
+        self._examples = examples
         self.checks: dict[str, Check] = {}
         self.objectives: dict[str, Objective] = {}
         self.rules: dict[str, Rule] = {}
@@ -221,7 +229,7 @@ class _Found:
         self.frameworks[framework.id] = framework
 
     def check(self, table: Table) -> None:
-        check = _check(table)
+        check = _check(table, self._examples)
         if other := self.checks.get(check.id):
             raise MappingError(f"{check.where}: check {check.id} is there already, at {other.where}")
         self.checks[check.id] = check
@@ -319,7 +327,7 @@ def _named(table: Table) -> tuple[str, Place]:
     return id_, table.place()
 
 
-def _check(table: Table) -> Check:
+def _check(table: Table, examples: bool) -> Check:
     id_, where = _named(table)
     query, pass_ = table.string("query", None), table.string("pass", None)
     if (query is None) == (pass_ is None):
@@ -344,7 +352,7 @@ def _check(table: Table) -> Check:
         witness=(table.string("witness", "", choices=("", "pass", "fail")) or "")
         if query is not None
         else "",
-        examples=tuple(_example(each, query is not None) for each in table.tables("example")),
+        examples=tuple(_example(each, query is not None) for each in table.tables("example") if examples),
     )
     table.finish()
     return check
