@@ -116,7 +116,7 @@ class Redactor:
         self._known = Known()
         # What was looked through already, until more is known of secrets and people.
         self._clean: set[str] = set()  # short texts in which nothing was found
-        self._looked: dict[tuple[str, bytes], tuple[Json, list[Redaction]]] = {}
+        self._looked: dict[tuple[str, frozenset[str], bytes], tuple[Json, list[Redaction]]] = {}
         self._lock = threading.Lock()
 
     def record(self, record: Record) -> tuple[dict[str, Json], list[Redaction]]:
@@ -148,14 +148,15 @@ class Redactor:
     def _column(self, redactions: list[Redaction], value: Json, name: str, literals: frozenset[str]) -> Json:
         """Look through a free-text column; what other records hold alike was looked through with them."""
         whole = _fingerprint(value)
-        known = self._looked.get((name, whole)) if whole else None
+        key = (name, literals, whole)  # two kinds may have a column of one name and other literals
+        known = self._looked.get(key) if whole else None
         if known is None:
             own: list[Redaction] = []
             known = (self._free(own, value, step("", name), literals=literals), own)
             if whole:
                 if len(self._looked) == _MOST_LOOKED:
                     self._looked.clear()  # what is alike stands side by side
-                self._looked[name, whole] = known
+                self._looked[key] = known
         redactions += known[1]
         return known[0]
 
@@ -380,9 +381,14 @@ class Redactor:
         return [Stretch(each.start, each.end, each.by) for each in detect(text)]
 
     def _stretches(self, text: str) -> list[Stretch]:
-        with self._lock:
+        found = self._found(text)
+        with self._lock:  # else what another thread learns meanwhile would be forgotten here
             seen = self._known.find(text)
-        return [*self._found(text), *(Stretch(each.start, each.end, "known", each.digest) for each in seen)]
+            if not (found or seen) and len(text) <= _MAX_CLEAN:
+                if len(self._clean) == _MOST_CLEAN:
+                    self._clean.clear()
+                self._clean.add(text)
+        return [*found, *(Stretch(each.start, each.end, "known", each.digest) for each in seen)]
 
     def _replaced(
         self, redactions: list[Redaction], text: str, path: str, marked: Sequence[Stretch] = ()
@@ -391,12 +397,7 @@ class Redactor:
             return text
         if len(text) > MAX_TEXT:
             return self._whole(redactions, text, path, "size")
-        found = [*marked, *self._stretches(text)]
-        if not found and len(text) <= _MAX_CLEAN:
-            if len(self._clean) == _MOST_CLEAN:
-                self._clean.clear()
-            self._clean.add(text)
-        return self._put(redactions, text, path, apart(found))
+        return self._put(redactions, text, path, apart([*marked, *self._stretches(text)]))
 
     def _put(self, redactions: list[Redaction], text: str, path: str, found: Sequence[Stretch]) -> str:
         """Replace stretches that are in order and apart, and list them."""

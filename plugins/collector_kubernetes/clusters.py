@@ -13,6 +13,7 @@ import json
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,9 @@ class Clusters:
     def principal(self, name: str) -> str:
         """As whom a cluster is asked, as far as its credentials tell without asking."""
         if name == IN_CLUSTER:
-            return _subject(_ACCOUNT.read_text()) or "service account"
+            with suppress(OSError):  # that it cannot be read is said by the connection, which needs it
+                return _subject(_ACCOUNT.read_text()) or "service account"
+            return "service account"
         user = self._user(name)
         inner = _table(user, "user")
         return (

@@ -120,7 +120,7 @@ def _page(data: Json, size: int, params: Params) -> Reply:
         items = []  # Go's empty slice
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise CallFailed("malformed", "the answer is no list of objects")
-    token = _continue(data.get("metadata") or {})
+    token = _continue(data.get("metadata"))
     if token and token == params.get("continue"):
         raise CallFailed("malformed", "the list names the same page again and again")
     following = {**params, "continue": token} if token else None
@@ -130,7 +130,7 @@ def _page(data: Json, size: int, params: Params) -> Reply:
 
 
 def _continue(metadata: Json) -> str:
-    token = metadata.get("continue") if isinstance(metadata, dict) else 0
+    token = metadata.get("continue") if isinstance(metadata, dict) else 0  # every list has metadata
     if token is not None and not isinstance(token, str):
         raise CallFailed("malformed", "the answer does not say whether it has a next page")
     return token or ""

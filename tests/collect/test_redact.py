@@ -307,6 +307,25 @@ def test_literals_are_not_kept_and_a_secret_among_them_is_still_told() -> None:
     assert {each["by"] for each in redactions} == {"keyword"}
 
 
+def test_what_one_kind_may_write_another_of_the_same_column_may_not() -> None:
+    open_, shut = (
+        Kind(
+            name=f"host_{name}",
+            title="things",
+            columns=(Column("settings", "JSON", "settings", free_text=True, literals=literals),),
+            identity=("settings",),
+            operations=(Operation("host:things", "none"),),
+        )
+        for name, literals in (("open", ()), ("shut", ("value",)))
+    )
+    both = Redactor({kind.name: kind for kind in (open_, shut)}, KEYS)
+    told = [
+        both.record(Record(kind.name, "a", {}, ("c",), {"settings": {"value": "fast"}}))[0]
+        for kind in (open_, shut)
+    ]
+    assert told == [{"settings": {"value": "fast"}}, {"settings": {"value": "[not kept]"}}]
+
+
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_no_text_below_a_literal_member_is_ever_written(value: Json) -> None:
     data, _ = redactor().record(record(settings={"value": value}))

@@ -79,6 +79,7 @@ def answers(faults: Any) -> dict[str, tuple[Any, str]]:
         "no items": (faults.Answer(200, {"kind": "Status", "status": "Success"}), "malformed"),
         "items that are none": (faults.Answer(200, page | {"items": {"a": {}}}), "malformed"),
         "items that are no objects": (faults.Answer(200, page | {"items": [{}, "a"]}), "malformed"),
+        "no metadata": (faults.Answer(200, {"kind": "List", "items": []}), "malformed"),
         "metadata that is none": (faults.Answer(200, page | {"metadata": ["a"]}), "malformed"),
         "a token that is none": (faults.Answer(200, page | {"metadata": {"continue": 7}}), "malformed"),
         "NaN": (faults.garbage(b'{"metadata": {}, "items": [{"a": NaN}]}'), "malformed"),
