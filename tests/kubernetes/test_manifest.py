@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,13 @@ def as_served(obj: dict[str, Any], cluster: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def applied(cluster: Any) -> Any:
-    for obj in objects().values():
-        cluster.admin.apply(as_served(obj, cluster))
-    return cluster
+def applied(cluster: Any) -> Iterator[Any]:
+    namespace, *others = (as_served(obj, cluster) for obj in objects().values())
+    for obj in (namespace, *others):
+        cluster.admin.apply(obj)
+    yield cluster
+    for obj in others:  # no controller empties a namespace that is deleted
+        cluster.admin.delete(cluster.admin.path(obj, name=True))
 
 
 def test_a_server_takes_it_in_a_dry_run(cluster: Any) -> None:
