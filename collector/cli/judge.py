@@ -16,7 +16,6 @@ from collector.cli.options import MOMENT, Output, printing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from collector.bundle.trust import Trust
     from collector.model import Json
     from collector.report.page import Page
 
@@ -117,10 +116,11 @@ def verify(
 
     Exit code: 0 if all verify, 1 if one does not, 2 for what cannot be asked.
     """
+    from collector.cli.bundles import trusted
     from collector.report.store import store_json
     from collector.report.verdicts import verified_json
 
-    known = _trust(key, trust)
+    known = trusted(key, trust)
     known = known if signers is None else replace(known, signers=signers)
     results = [verified_json(path, known, reperform) for path in bundles if not path.is_dir()]
     folders = [path for path in bundles if path.is_dir()]
@@ -144,21 +144,6 @@ def _verify_text(results: Sequence[Json], store: Json, page: Page) -> list[str]:
 
     lines = [line for each in results for line in verified_text(each, page)]
     return lines + (store_text(store, page) if store else [])
-
-
-def _trust(key: Path | None, trust: Path | None) -> Trust:
-    from collector.bundle.trust import load_trust, trust_of_key
-    from collector.config import config_folder
-    from collector.model import ConfigError
-
-    if key is not None and trust is not None:
-        raise click.UsageError("--key and --trust exclude each other")
-    if key is not None:
-        return trust_of_key(key)
-    users = config_folder() / "trust.toml"
-    if trust is None and not users.exists():
-        raise ConfigError(f"{users}: no such file; name a key with --key or a trust file with --trust")
-    return load_trust(trust or users)
 
 
 @click.command()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collector.plugins import Plugins
     from collector.report.page import Page
 
-__all__ = ["MOMENT", "Configured", "Output", "configured", "printing"]
+__all__ = ["MOMENT", "Configured", "Output", "configured", "moment", "printing"]
 
 _WIDEST = 120  # longer lines are hard to read, however wide the terminal
 _NARROWEST = 40
@@ -163,3 +163,27 @@ class _Moment(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.
 
 
 MOMENT = _Moment()
+
+
+def moment(option: str, text: str | None, *, last: bool = False) -> datetime | None:
+    """The moment that an option says, in UTC; None where it is left out.
+
+    Args:
+        option: its name, for the error.
+        text: a day, or a time to the second.
+        last: take a day's last moment, not its first.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if text is None:
+        return None
+    try:
+        found: datetime = MOMENT.convert(text, None, None)
+    except click.BadParameter as error:
+        from collector.model import ConfigError
+
+        raise ConfigError(f"{option}: {error.message}, or a day") from None
+    if last and len(text) == len("2026-11-24"):
+        found = found.replace(hour=23, minute=59, second=59, microsecond=999_999)
+    return found

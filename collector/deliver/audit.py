@@ -18,7 +18,7 @@ from pathlib import Path
 from collector.deliver.series import parse_key
 from collector.model import ConfigError, Json, VerifyError
 
-__all__ = ["CANNOT_SHOW", "LATE", "Audit", "Bundle", "Remark", "audit"]
+__all__ = ["CANNOT_SHOW", "LATE", "Audit", "Bundle", "Place", "Remark", "audit", "span"]
 
 LATE = 1.5
 """A bundle is late if it comes more than this many cadences after the one before."""
@@ -35,18 +35,8 @@ Prove = Callable[[Path], "tuple[str, Mapping[str, Json]]"]
 """Verifies a bundle: the digest of its statement and its predicate; raises VerifyError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """Something about a store. Of `what`, `epoch`, `stray` and `expired` are notes, the others break it."""
-
-    what: str
-    where: str
-    text: str
-
-    @property
-    def breaks(self) -> bool:
-        """Whether the store does not verify for it."""
-        return self.what not in ("epoch", "stray", "expired")
+Place = tuple[str, str, int]
+"""Series, epoch as keys write it, and sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +79,27 @@ class Bundle:
     def place(self) -> tuple[str, str, int, str]:
         """Where it belongs, as `parse_key` gives it."""
         return self.name, f"{_moment(self.epoch):%Y%m%dT%H%M%SZ}", self.sequence, self.digest[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something about a store. Of `what`, `epoch`, `stray` and `expired` are notes, the others break it.
+
+    Attributes:
+        places: of which there is no bundle that can be believed; of numbers that are missing in a row, one.
+        between: the two bundles between which too much time lies.
+    """
+
+    what: str
+    where: str
+    text: str
+    places: tuple[Place, ...] = ()
+    between: tuple[Bundle, Bundle] | None = None
+
+    @property
+    def breaks(self) -> bool:
+        """Whether the store does not verify for it."""
+        return self.what not in ("epoch", "stray", "expired")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,19 +165,18 @@ def _strays(found: Iterable[Path]) -> Iterator[Remark]:
             yield Remark("stray", str(path), "not a bundle, nor a stamp beside one")
 
 
-def _verified(
-    paths: Iterable[Path], prove: Prove, remarks: list[Remark]
-) -> tuple[list[Bundle], set[tuple[str, str, int]]]:
+def _verified(paths: Iterable[Path], prove: Prove, remarks: list[Remark]) -> tuple[list[Bundle], set[Place]]:
     """The good ones, and the places that bad ones take: what is broken there is not missing."""
-    good, taken = [], set()
+    good: list[Bundle] = []
+    taken: set[Place] = set()
     for path in paths:
         place = parse_key("/".join(path.parts[-3:]))
         try:
             bundle = Bundle.of(path, *prove(path))
         except VerifyError as error:
-            remarks.append(Remark("broken", str(path), str(error).removeprefix(f"{path.name}: ")))
-            if place:
-                taken.add(place[:3])
+            places = (place[:3],) if place else ()
+            taken.update(places)
+            remarks.append(Remark("broken", str(path), str(error).removeprefix(f"{path.name}: "), places))
             continue
         good.append(bundle)
         if place != bundle.place:
@@ -190,15 +200,15 @@ def _replays(bundles: Sequence[Bundle]) -> Iterator[Remark]:
 
 
 def _forks(bundles: Iterable[Bundle]) -> Iterator[Remark]:
-    by_place: dict[tuple[str, str, int], Bundle] = {}
+    by_place: dict[Place, Bundle] = {}
     for each in bundles:
         other = by_place.setdefault(each.place[:3], each)
         if other.digest != each.digest:
             text = f"another number {each.sequence} of {each.name} than {other.path}: the series was forked"
-            yield Remark("fork", str(each.path), text)
+            yield Remark("fork", str(each.path), text, (each.place[:3],))
 
 
-def _series(bundles: Sequence[Bundle], taken: set[tuple[str, str, int]]) -> Iterator[Remark]:
+def _series(bundles: Sequence[Bundle], taken: set[Place]) -> Iterator[Remark]:
     """The remarks about one series, its epochs in the order of their times."""
     line = list({each.digest: each for each in bundles}.values())
     for epoch in sorted({each.place[1] for each in line}):
@@ -218,27 +228,30 @@ def _start(first: Bundle, line: Sequence[Bundle], epoch: str) -> Iterator[Remark
         yield Remark("epoch", str(first.path), text)
     if first.sequence == 1:
         if first.as_of != _moment(first.epoch):
-            yield Remark("chain", str(first.path), f"the first of an epoch that is not called {first.epoch}")
+            text = f"the first of an epoch that is not called {first.epoch}"
+            yield Remark("chain", str(first.path), text, (first.place[:3],))
         return
     newest = max(each.as_of for each in line)
     keep = next(each.keep for each in line if each.as_of == newest)
     gone = f"{first.name} starts at number {first.sequence}, the {first.sequence - 1} before it are not here"
     before = first.as_of - timedelta(seconds=LATE * (first.cadence or 0))
     if keep is not None and before <= newest - timedelta(seconds=keep):
-        yield Remark("expired", str(first.path), f"{gone}; bundles are kept for {_span(keep)}")
+        yield Remark("expired", str(first.path), f"{gone}; bundles are kept for {span(keep)}")
     else:
-        said = "have no end" if keep is None else f"are kept for {_span(keep)}, which does not explain it"
-        yield Remark("missing", str(first.path), f"{gone}; by their own statement bundles {said}")
+        said = "have no end" if keep is None else f"are kept for {span(keep)}, which does not explain it"
+        text = f"{gone}; by their own statement bundles {said}"
+        yield Remark("missing", str(first.path), text, ((first.name, epoch, first.sequence - 1),))
 
 
-def _holes(here: Sequence[Bundle], taken: set[tuple[str, str, int]]) -> Iterator[Remark]:
+def _holes(here: Sequence[Bundle], taken: set[Place]) -> Iterator[Remark]:
     name, epoch = here[0].place[:2]
     there = {each.sequence for each in here} | {place[2] for place in taken if place[:2] == (name, epoch)}
     ordered = sorted(there)
     for before, after in pairwise(ordered):
         if after - before > 1:
             which = f"number {before + 1}" if after - before == 2 else f"numbers {before + 1} to {after - 1}"
-            yield Remark("missing", f"{name}/{epoch}", f"{which} of {name} missing")
+            text = f"{which} of {name} missing"
+            yield Remark("missing", f"{name}/{epoch}", text, ((name, epoch, before + 1),))
 
 
 def _links(here: Sequence[Bundle]) -> Iterator[Remark]:
@@ -249,7 +262,7 @@ def _links(here: Sequence[Bundle]) -> Iterator[Remark]:
         before = digests.get(each.sequence - 1)
         if before and each.previous not in before:
             text = f"names {str(each.previous)[:12]} as the one before it, and that is {min(before)[:12]}"
-            yield Remark("chain", str(each.path), text)
+            yield Remark("chain", str(each.path), text, ((*each.place[:2], each.sequence - 1),))
 
 
 def _times(before: Bundle, after: Bundle, between: int) -> Iterator[Remark]:
@@ -258,19 +271,20 @@ def _times(before: Bundle, after: Bundle, between: int) -> Iterator[Remark]:
             f"as of {after.as_of:%Y-%m-%d %H:%M:%S} and asked from {after.opened:%Y-%m-%d %H:%M:%S},"
             f" before number {before.sequence} was done: a clock ran backwards"
         )
-        yield Remark("clock", str(after.path), text)
+        yield Remark("clock", str(after.path), text, (before.place[:3], after.place[:3]))
         return
     gap = (after.as_of - before.as_of).total_seconds()
     same = before.place[1] == after.place[1]
     if before.cadence and gap > LATE * before.cadence * (max(between, 1) if same else 1):
         text = (
-            f"{_span(gap)} after number {before.sequence}, where one is due every {_span(before.cadence)}:"
+            f"{span(gap)} after number {before.sequence}, where one is due every {span(before.cadence)}:"
             f" about {round(gap / before.cadence) - 1} were not made"
         )
-        yield Remark("late", str(after.path), text)
+        yield Remark("late", str(after.path), text, between=(before, after))
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A length of time as people read it: "36 h"."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:.4g} {unit}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.model import ConfigError, Json
@@ -12,7 +12,15 @@ from collector.report.page import Page, clean
 from collector.report.screen import STATUSES, control_table, unseen_part
 from collector.toml import nearest
 
-__all__ = ["ControlState", "Readiness", "readiness", "readiness_json", "readiness_text"]
+__all__ = [
+    "ControlState",
+    "Readiness",
+    "check_judged",
+    "decisive",
+    "readiness",
+    "readiness_json",
+    "readiness_text",
+]
 
 _OBJECTIVES = {
     "not_satisfied": ("fail",),
@@ -85,10 +93,7 @@ def readiness(evidence: Evidence, frameworks: Sequence[str] = ()) -> Readiness:
         VerifyError, MappingError: the folder is not as the format says.
     """
     known = evidence.mappings.frameworks
-    for name in frameworks:
-        if name not in known:
-            near = nearest(name, known) or f"; judged were: {', '.join(known) or 'none'}"
-            raise ConfigError(f"framework {clean(name)!r} was not judged{near}")
+    check_judged(frameworks, known)
     found: dict[str, list[ControlState]] = {name: [] for name in frameworks or known}
     for line in evidence.controls():
         framework, _, id_ = line["control"].partition(":")
@@ -100,12 +105,24 @@ def readiness(evidence: Evidence, frameworks: Sequence[str] = ()) -> Readiness:
     return Readiness(evidence.plan["as_of"], found, titles, unseen(evidence))
 
 
+def check_judged(frameworks: Sequence[str], judged: Collection[str]) -> None:
+    """Raise ConfigError, with the nearest that was, for a framework that was not judged."""
+    for name in frameworks:
+        if name not in judged:
+            near = nearest(name, judged) or f"; judged were: {', '.join(judged) or 'none'}"
+            raise ConfigError(f"framework {clean(name)!r} was not judged{near}")
+
+
 def _why(line: Mapping[str, Json]) -> tuple[str, ...]:
-    decisive = _OBJECTIVES.get(line["status"], ())
+    return tuple(f"{name} {status.replace('_', ' ')}" for name, status in decisive(line))
+
+
+def decisive(line: Mapping[str, Json]) -> tuple[tuple[str, str], ...]:
+    """The objectives that decide a control's line, each with its status, the weightiest first."""
     statuses = {name: each["status"] for name, each in line["objectives"].items()}
     return tuple(
-        f"{name} {status.replace('_', ' ')}"
-        for wanted in decisive
+        (name, status)
+        for wanted in _OBJECTIVES.get(line["status"], ())
         for name, status in sorted(statuses.items())
         if status == wanted
     )

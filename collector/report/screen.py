@@ -133,10 +133,13 @@ def _controls(seen: Overview, page: Page) -> list[str]:
 
 
 def control_table(
-    controls: Mapping[str, Mapping[str, int]], titles: Mapping[str, str], page: Page
+    controls: Mapping[str, Mapping[str, int]],
+    titles: Mapping[str, str],
+    page: Page,
+    statuses: Sequence[str] = STATUSES,
 ) -> list[str]:
     """A row a framework, a column a status that any of them has, and titles where there is room."""
-    used = [status for status in STATUSES if any(found.get(status) for found in controls.values())]
+    used = [status for status in statuses if any(found.get(status) for found in controls.values())]
     rows = [
         (name, *(found.get(status, 0) for status in used), sum(found.values()))
         for name, found in controls.items()
