@@ -189,7 +189,9 @@ class Operation:
         name: `service:Action`, as in `s3:GetBucketPolicy` or `host:sshd`; what stands before the
             colon is paced as one.
         permission: the right it needs, in the target's own language.
-        lists: whether it gives the kind's population; else it fills columns of records.
+        lists: whether it gives the kind's population; else it fills columns of records. Of a call of
+            discovery: whether all of the source is unknown where it is not answered; else the source plans
+            for that itself (`Source.plan`).
     """
 
     name: str
@@ -503,12 +505,17 @@ class Source(Protocol):
         """Ask what must be known before planning (regions, API groups, the principal).
 
         Returns plain data for `plan`. A call that fails here makes every population of this source
-        incomplete: the core sees to that, so go on with what was answered.
+        incomplete, unless its operation has `lists=False`: the core sees to that, so go on with what was
+        answered.
         """
         ...
 
     def plan(self, found: Json) -> Sequence[Task | Absent]:
-        """The tasks, from what was discovered; `found` is None when planning offline."""
+        """The tasks, from what was discovered; `found` is None when planning offline.
+
+        Kinds that may exist because a call with `lists=False` was not answered need a task each, with the
+        list that would show them due, or with none due: never nothing, and never `Absent`.
+        """
         ...
 
     def collect(self, task: Task, ask: Ask) -> Iterator[Record | Gap | Text]:

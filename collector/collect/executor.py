@@ -94,7 +94,8 @@ def discover(
             pool=pool,
         )
         found = made.discover(asker)
-    complete = all(outcome.answered for _, outcome in asker.heard.values())
+    deciding = {operation.name for operation in source.discovery if operation.lists}
+    complete = all(outcome.answered for op, outcome in asker.heard.values() if op in deciding)
     complete = complete and not asker.unfinished and not asker.broken
     return Discovered(source, settings, made.plan(found), ledger, memory, root, complete)
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from collector.model import Answer, Ask, Column, Json, Kind, Operation, Record
-from collector_kubernetes.catalogue import EVERY, Node, catalogue
+from collector_kubernetes.catalogue import EVERY, Node, catalogue, group
 from collector_kubernetes.kubelets import CONFIGZ
 
-__all__ = ["CLUSTER", "DISCOVERY", "answers", "cluster", "discovered", "resources", "version_of"]
+__all__ = ["CLUSTER", "DISCOVERY", "Served", "answers", "cluster", "discovered", "resources", "version_of"]
 
 VERSION, CORE, GROUPS, RESOURCES = (
     f"kubernetes:{name}" for name in ("version", "core-versions", "groups", "resources")
 )
 DISCOVERY = (
     Operation(VERSION, "get /version"),
-    Operation(CORE, "get /api"),
-    Operation(GROUPS, "get /apis"),
-    Operation(RESOURCES, "get /api/*, get /apis/*"),
+    Operation(CORE, "get /api", lists=False),
+    Operation(GROUPS, "get /apis", lists=False),
+    Operation(RESOURCES, "get /api/*, get /apis/*", lists=False),
 )
 
 CLUSTER = Kind(
@@ -41,7 +41,8 @@ CLUSTER = Kind(
     examples=("SELECT gitVersion FROM kubernetes_cluster WHERE minor < 32",),
 )
 
-Served = Mapping[str, Sequence[str]]
+Served = Mapping[str, Sequence[str] | None]
+"""By version of the API, the resources that can be listed; None where it did not say. There are no others."""
 
 
 def answers(op: str, data: Json) -> bool:
@@ -85,22 +86,21 @@ def discovered(ask: Ask, more: Mapping[str, Json]) -> dict[str, Json]:
     """What one cluster serves.
 
     Returns:
-        `reached`: whether it answered at all; `complete`: whether every question was answered;
-        `served`: by version of the API, the resources that can be listed. Versions of which no kind is
-        read are not asked about.
+        `reached`: whether it answered at all; `served`: what it serves, as `Served`. Versions of which no
+        kind is read are not asked about. One that no list names is, where that list was not answered.
     """
     if not ask(VERSION, more).ok:
-        return {"reached": False, "complete": False, "served": {}}
+        return {"reached": False, "served": {}}
     core, groups = ask(CORE, more), ask(GROUPS, more)
-    wanted = {version for node in catalogue().values() for version in node.served}
-    versions = [version for version in (*_core(core), *_groups(groups)) if version in wanted]
+    named = {*_core(core), *_groups(groups)}
+    wanted = dict.fromkeys(version for node in catalogue().values() for version in node.served)
+    versions = [each for each in wanted if each in named or not (groups if group(each) else core).ok]
     asked = ask.many([(RESOURCES, {"version": version, **more}) for version in versions])
-    answers = [answer for (answer,) in asked]
     served = {
-        version: _listed(answer.data) for version, answer in zip(versions, answers, strict=True) if answer.ok
+        version: _listed(answer.data) if answer.ok else None
+        for version, (answer,) in zip(versions, asked, strict=True)
     }
-    complete = all(answer.ok for answer in (core, groups, *answers))
-    return {"reached": True, "complete": complete, "served": served}
+    return {"reached": True, "served": served}
 
 
 def _core(answer: Answer) -> Iterator[str]:
@@ -108,8 +108,8 @@ def _core(answer: Answer) -> Iterator[str]:
 
 
 def _groups(answer: Answer) -> Iterator[str]:
-    for group in (answer.data.get("groups") or ()) if answer.ok else ():
-        for version in group.get("versions") or ():
+    for each in (answer.data.get("groups") or ()) if answer.ok else ():
+        for version in each.get("versions") or ():
             yield str(version.get("groupVersion"))
 
 
@@ -123,17 +123,22 @@ def _listed(data: Json) -> list[str]:
 
 
 def version_of(node: Node, served: Served) -> str:
-    """The version of the API at which a kind is to be read; "" where none has it."""
+    """The version of the API at which a kind is to be read; "" where it is certain that none has it.
+
+    The first that has it or did not say, not the first that said so: an older one tells less.
+    """
     for version in node.served:
-        if resources(node, version, served):
+        if served.get(version, ()) is None or resources(node, version, served):
             return version
     return ""
 
 
 def resources(node: Node, version: str, served: Served) -> list[str]:
-    """What is to be listed at a version for a kind."""
+    """What is to be listed at a version for a kind; of one that did not say, what it would call the kind."""
     known = served.get(version, ())
-    return list(known) if node.resource == EVERY else [node.resource] * (node.resource in known)
+    if node.resource == EVERY:
+        return list(known or ())
+    return [node.resource] * (known is None or node.resource in known)
 
 
 def cluster(scope: Mapping[str, str], ask: Ask) -> Iterator[Record]:

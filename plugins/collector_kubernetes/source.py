@@ -32,7 +32,15 @@ from collector_kubernetes.kubelets import KUBELET, kubelets
 from collector_kubernetes.objects import records
 from collector_kubernetes.rights import cluster_roles
 from collector_kubernetes.running import COMPONENT, IMAGE, Running
-from collector_kubernetes.served import CLUSTER, DISCOVERY, cluster, discovered, resources, version_of
+from collector_kubernetes.served import (
+    CLUSTER,
+    DISCOVERY,
+    Served,
+    cluster,
+    discovered,
+    resources,
+    version_of,
+)
 from collector_kubernetes.transport import ERRORS, METADATA, send
 from collector_kubernetes.workloads import WORKLOAD, workloads
 
@@ -41,6 +49,7 @@ __all__ = ["Kubernetes"]
 _SECRET, _NODE, _POD = "kubernetes_secret", "kubernetes_node", "kubernetes_pod"
 _OFF, _KEYS = "off", "keys"
 _SECRETS_OFF = "not read unless its [[source]] table says so: the right to list them opens their values"
+_UNNAMED = "the API did not say which resources there are to list"
 
 _LISTS = 4  # read at the same time: each takes some 20 MB, and one processor does most of the work
 Item = Record | Gap
@@ -132,7 +141,8 @@ class Kubernetes:
         node = next(catalogue()[name] for name in task.kinds if name in catalogue())
         if node.kind.name == _SECRET and self._secrets == _OFF:
             yield Gap(_SECRET, scope, Outcome.OFF, None, _SECRETS_OFF)
-            return
+        elif not task.due:
+            yield Gap(node.kind.name, scope, Outcome.FAILED, None, _UNNAMED)
         for due in dict.fromkeys((due.op, tuple(sorted(due.params.items()))) for due in task.due):
             yield from self._list(node, due[0], dict(due[1]), scope, ask)
 
@@ -147,13 +157,11 @@ class Kubernetes:
         return cluster_roles(kinds, cls.discovery)
 
     def _planned(self, node: Node, whole: Target, found: Mapping[str, Json]) -> Iterator[Task | Absent]:
-        """The tasks of a kind in a cluster; that there is none only where all was answered."""
+        """The tasks of a kind in a cluster. What may be served is asked for: that tells, or is a gap."""
         kinds = _with(node)
         version = version_of(node, found["served"])
         if not version:
-            if found["complete"]:
-                why = f"not served: {', '.join(node.served)}"
-                yield Absent(node.kind.name, whole.scope, why)
+            yield Absent(node.kind.name, whole.scope, f"not served: {', '.join(node.served)}")
             return
         targets = [whole]
         if node.namespaced and self._namespaces:
@@ -172,9 +180,7 @@ class Kubernetes:
                 ]
             yield Task(target, kinds, tuple(due))
 
-    def _params(
-        self, node: Node, version: str, target: Target, served: Mapping[str, Sequence[str]]
-    ) -> Iterator[dict[str, Json]]:
+    def _params(self, node: Node, version: str, target: Target, served: Served) -> Iterator[dict[str, Json]]:
         params: dict[str, Json] = {"version": version}
         if "namespace" in target.scope:
             params["namespace"] = target.scope["namespace"]

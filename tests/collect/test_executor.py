@@ -19,7 +19,7 @@ from collector.collect.ask import Limits, Stop
 from collector.collect.executor import Settings, collect, discover
 from collector.collect.plan import Plan, make
 from collector.collect.worker import Written
-from collector.model import CallFailed, Reply, Task, UndeclaredCall
+from collector.model import CallFailed, Operation, Reply, Task, UndeclaredCall
 
 AS_OF = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 
@@ -210,6 +210,21 @@ class TestDiscovery:
         found = self.discovered(made, rig, lambda ask: ask("made:Regions").data, send=send)
         assert not found.complete
         assert [entry.outcome for entry in found.ledger] == ["denied"]
+
+    def test_a_call_for_which_the_source_plans_itself_leaves_it_complete(
+        self, made: ModuleType, rig: Any
+    ) -> None:
+        def send(self: Any, target: Any, op: str, params: Any, timeout: float) -> Reply:
+            if op == "made:Parts":
+                raise CallFailed("Denied")
+            return Reply([])
+
+        operations = (Operation("made:Regions", "read"), Operation("made:Parts", "read", lists=False))
+        found = self.discovered(
+            made, rig, lambda ask: [ask(op.name).ok for op in operations], send=send, discovery=operations
+        )
+        assert found.complete
+        assert sorted(entry.outcome for entry in found.ledger) == ["denied", "ok"]
 
     def test_a_list_that_was_left_makes_it_incomplete(self, made: ModuleType, rig: Any) -> None:
         assert not self.discovered(made, rig, lambda ask: next(ask.pages("made:Regions")).data).complete

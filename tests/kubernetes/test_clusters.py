@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from collector_kubernetes import clusters
+from collector_kubernetes.catalogue import catalogue
 from collector_kubernetes.clusters import Clusters
 
 Collecting = Callable[..., Any]
@@ -240,11 +241,15 @@ def test_credentials_that_do_not_work_are_denied_without_being_shown(
     told["users"][0]["user"] = WRONG_USERS[what]
     file.write_text(json.dumps(told))
     found = collecting(kubeconfig=str(file))
-    assert not found.complete
     assert found.absent() == {}
     if what == "a wrong password":  # which this server does not look at, and nobody may ask for its version
         assert found.records.keys() <= {"kubernetes_cluster"}
+        reasons = {name: found.reasons(name) for name in catalogue()}
+        assert reasons.pop("kubernetes_secret") == {"off"}
+        assert reasons.pop("kubernetes_gatekeeper_constraint") == {"failed"}  # nobody says how to ask for it
+        assert set(map(frozenset, reasons.values())) == {frozenset({"denied"})}
     else:
+        assert not found.complete
         assert found.records == {}
         assert {call.outcome for call in found.calls} <= {"denied", "unreachable"}
         assert len(found.calls) == 1

@@ -21,6 +21,7 @@ from collector import plugins
 from collector.assess.mappings import load
 from collector.model import Outcome
 from collector.testing import Recording, recording_source, replay_source
+from collector_kubernetes.catalogue import catalogue
 from collector_kubernetes.source import Kubernetes
 
 Collecting = Callable[..., Any]
@@ -187,9 +188,7 @@ def test_calls_that_are_refused_turn_no_verdict_to_pass_and_hide_nothing_elsewhe
     assert list(worse(whole.judged, judged(found), gone)) == []
 
 
-@pytest.mark.parametrize("path", ["/version", "/apis", "/apis/apps/v1"])
-def test_discovery_that_is_denied_is_no_absence_and_no_pass(
-    path: str,
+def test_a_cluster_that_denies_its_version_is_unknown_and_not_absent(
     whole: Whole,
     seeded_cluster: Any,
     between: Callable[..., Any],
@@ -198,17 +197,71 @@ def test_discovery_that_is_denied_is_no_absence_and_no_pass(
     judged: Callable[..., Any],
 ) -> None:
     server = between(seeded_cluster)
-    server.faults[path] = faults.denied(path)
+    server.faults["/version"] = faults.denied("/version")
     found = collecting(kubeconfig=str(server.kubeconfig("admin")), **EVERYTHING)
     assert not found.complete
     assert found.absent() == {}
     torn = judged(found)
-    assert not [
-        key for key, result in torn.findings.items() if result == "pass" != whole.judged.findings.get(key)
-    ]
-    missing = whole.judged.checks - torn.checks
-    assert missing == set()
-    assert {torn.findings[check, ""] for check in torn.checks} == {"unknown"}
+    assert whole.judged.checks <= torn.checks
+    assert set(torn.findings.values()) == {"unknown"}
+
+
+def open_to(whole: Whole, silent: Callable[[str], bool]) -> set[str]:
+    """Kinds that a silent version may have, since none that is looked at before it has them."""
+    dues = {due.kind: due for planned in whole.evidence.plan.tasks for due in planned.task.due}
+    gone = set()
+    for name, node in catalogue().items():
+        read = dues[name].params["version"] if name in dues else node.served[-1]
+        if any(silent(version) for version in node.served[: node.served.index(read) + 1]):
+            gone |= {kind.name for kind in Kubernetes.kinds if node.list in kind.lists}
+    return gone
+
+
+@pytest.mark.parametrize(
+    ("exactly", "roots", "how"),
+    [
+        (("/api",), (), "broken"),
+        (("/apis/apps/v1", "/api/v1"), (), "denied"),
+        (("/apis",), (), "garbage"),
+        (("/api",), ("/api/",), "denied"),
+        ((), ("/apis/apps/v1/",), "broken"),
+        ((), ("/apis/networking.k8s.io/v1/", "/apis/policy/v1beta1/"), "garbage"),
+        (("/apis",), ("/apis/",), "denied"),
+    ],
+    ids=["core list", "resources alone", "groups list", "core", "apps", "networks", "all groups"],
+)
+def test_discovery_that_fails_is_a_gap_of_what_hangs_on_it_and_no_pass_and_hides_nothing_else(
+    exactly: tuple[str, ...],
+    roots: tuple[str, ...],
+    how: str,
+    whole: Whole,
+    seeded_cluster: Any,
+    between: Callable[..., Any],
+    faults: Any,
+    collecting: Collecting,
+    judged: Callable[..., Any],
+) -> None:
+    server = between(seeded_cluster)
+    fault = getattr(faults, how)()
+    server.fault = lambda asked: (
+        fault if asked.path in exactly or f"{asked.path}/".startswith(roots) else None
+    )
+    found = collecting(kubeconfig=str(server.kubeconfig("admin")), **EVERYTHING)
+    named = {str(call.params["version"]) for call in whole.evidence.asked("kubernetes:resources")}
+
+    def silent(version: str) -> bool:
+        root = f"/apis/{version}/" if "/" in version else f"/api/{version}/"
+        return root.startswith(roots) or ("/apis" in exactly and version not in named)
+
+    gone = open_to(whole, silent)
+    assert gapped(found) - {"kubernetes_cluster"} == gone | gapped(whole.evidence)
+    assert found.absent() == {kind: why for kind, why in whole.evidence.absent().items() if kind not in gone}
+    for kind in whole.evidence.records.keys() - gone - {"kubernetes_permission"}:
+        assert found.ids(kind) == whole.evidence.ids(kind), kind
+    results = judged(found)
+    assert list(worse(whole.judged, results, gone | gapped(found))) == []
+    unaffected = {check for check in results.checks if not reads()[check] & gapped(found)}
+    assert {results.findings[key] for key in results.findings if key[0] in unaffected} >= {"pass", "fail"}
 
 
 # The least that an account can have.

@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from collector_kubernetes.catalogue import catalogue
+from collector.model import Absent, Task
+from collector_kubernetes.catalogue import EVERY, catalogue
+from collector_kubernetes.source import Kubernetes
 
 Collecting = Callable[..., Any]
 
@@ -173,15 +177,113 @@ def dead_extension(cluster: Any) -> Iterator[str]:
     cluster.admin.delete(f"/apis/apiregistration.k8s.io/v1/apiservices/{name}")
 
 
-def test_a_version_whose_server_is_away_is_not_absent(
+def test_a_version_whose_server_is_away_is_a_gap_of_its_kinds_and_of_no_other(
     dead_extension: str, cluster: Any, collecting: Collecting
 ) -> None:
     found = collecting(kubeconfig=str(cluster.kubeconfig))
-    lost = [call for call in found.calls if call.params.get("version") == dead_extension]
-    assert [call.outcome for call in lost] == ["failed"]
-    assert not found.complete
+    calls = [call for call in found.calls if call.params.get("version") == dead_extension]
+    assert {call.outcome for call in calls} == {"failed"}
+    lost = {name for name, node in catalogue().items() if dead_extension in node.served}
+    assert {gap["kind"] for gap in found.gaps if gap["reason"] != "off"} == lost
+    assert lost
+    assert lost.isdisjoint(found.absent())
+    assert "kubernetes_cilium_network_policy" in found.absent()
+    assert found.complete
+    assert found.ids("kubernetes_namespace")
+
+
+# What is certain of a kind does not hang on what is said of others.
+
+
+@given(st.sampled_from(sorted(catalogue())), st.data())
+def test_a_kind_is_absent_only_where_every_version_that_could_have_it_says_that_it_has_not(
+    name: str, data: st.DataObject
+) -> None:
+    node = catalogue()[name]
+    every = node.resource == EVERY
+    told = {"silent": None, "has": ["one" if every else node.resource], "lacks": [] if every else ["others"]}
+    states = {version: data.draw(st.sampled_from(("away", *told))) for version in node.served}
+    served: dict[str, Any] = {version: None for each in catalogue().values() for version in each.served}
+    served = {version: None for version in served if version not in states}
+    served |= {version: told[state] for version, state in states.items() if state != "away"}
+    source = Kubernetes({"secrets": "keys", "kubelet": True})
+    items = source.plan([{"cluster": "a", "principal": "", "reached": True, "served": served}])
+    absent = [item.why for item in items if isinstance(item, Absent) and item.kind == name]
+    tasks = [item for item in items if isinstance(item, Task) and name in item.kinds]
+    asked = [version for version, state in states.items() if state in ("silent", "has")][:1]
+    if not asked:
+        assert (absent, tasks) == ([f"not served: {', '.join(node.served)}"], [])
+        return
+    assert (absent, len(tasks)) == ([], 1)
+    if every and states[asked[0]] == "silent":
+        asked = []  # whatever it is called, no list can be named; none due is never complete
+    assert [due.params["version"] for due in tasks[0].due if due.kind == name] == asked
+
+
+@pytest.fixture
+def away(faults: Any) -> Callable[..., Callable[[Any], Any]]:
+    """What lies below these paths does not answer, as where a group's own server is away."""
+
+    def below(*roots: str) -> Callable[[Any], Any]:
+        return lambda asked: faults.broken(503) if f"{asked.path}/".startswith(roots) else None
+
+    return below
+
+
+CONSTRAINTS = "constraints.gatekeeper.sh/v1beta1"
+RULE = {"apiVersion": CONSTRAINTS, "kind": "K8sRequiredLabels", "metadata": {"name": "owner"}}
+
+
+def test_where_names_of_resources_are_not_told_their_kind_is_a_gap(
+    recorded: Callable[..., Any], faults: Any, collecting: Collecting, judged: Callable[..., Any]
+) -> None:
+    server = recorded(34)
+    server.serve(CONSTRAINTS, "k8srequiredlabels", "K8sRequiredLabels", namespaced=False)
+    server.add(RULE)
+    kind, check = "kubernetes_gatekeeper_constraint", "kubernetes-gatekeeper-constraint-refuses"
+    found = collecting(kubeconfig=str(server.kubeconfig()))
+    assert found.ids(kind) == {"K8sRequiredLabels/owner"}
+    server.faults[f"/apis/{CONSTRAINTS}"] = faults.broken(503)
+    found = collecting(kubeconfig=str(server.kubeconfig()))
+    assert (found.records.get(kind), found.reasons(kind)) == (None, {"failed"})
+    assert found.absent().keys() >= {"kubernetes_gatekeeper_template", "kubernetes_pod_security_policy"}
+    assert kind not in found.absent()
+    assert judged(found).of(check) == {"": "unknown"}
+
+
+def test_of_what_two_groups_serve_the_one_that_tells_more_counts_and_the_other_is_no_stand_in(
+    recorded: Callable[..., Any], away: Any, collecting: Collecting
+) -> None:
+    server = recorded(20)
+    server.add({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", **OBJECT})
+    server.add({"apiVersion": "events.k8s.io/v1", "kind": "Event", "type": "Warning", **OBJECT})
+    server.fault = away("/apis/networking.k8s.io/v1/", "/api/")
+    found = collecting(kubeconfig=str(server.kubeconfig()))
+    assert (found.ids("kubernetes_ingress"), found.reasons("kubernetes_ingress")) == (set(), {"failed"})
+    assert found.ids("kubernetes_event") == {"Event/default/one"}
+    assert found.reasons("kubernetes_event") == set()
+    server.withdraw("networking.k8s.io/v1")
+    server.withdraw("networking.k8s.io/v1beta1")
+    server.fault = away("/apis/extensions/v1beta1/")
+    found = collecting(kubeconfig=str(server.kubeconfig()))
+    assert (found.ids("kubernetes_ingress"), found.reasons("kubernetes_ingress")) == (set(), {"failed"})
+    assert {"kubernetes_ingress_class", "kubernetes_network_policy"} <= found.absent().keys()
+
+
+def test_without_the_list_of_groups_each_version_is_asked_by_name_and_what_does_not_answer_is_unknown(
+    recorded: Callable[..., Any], faults: Any, collecting: Collecting
+) -> None:
+    server = recorded(34)
+    server.add({"apiVersion": "apps/v1", "kind": "Deployment", **OBJECT})
+    before = collecting(kubeconfig=str(server.kubeconfig()))
+    server.faults["/apis"] = faults.broken()
+    found = collecting(kubeconfig=str(server.kubeconfig()))
+    assert found.ids("kubernetes_deployment") == {"Deployment/default/one"}
     assert found.absent() == {}
-    assert found.ids("kubernetes_namespace")  # and all else is read
+    lost = {gap["kind"] for gap in found.gaps if gap["reason"] != "off"}
+    assert lost == before.absent().keys()
+    (cluster,) = found.records["kubernetes_cluster"]
+    assert [gap["column"] for gap in cluster["gaps"]] == ["groups"]
 
 
 def test_a_kind_that_can_only_be_got_and_not_listed_is_absent(

@@ -247,10 +247,13 @@ def test_resources_from_a_server_lead_nowhere_else(server: Any, collected: Calla
 def test_discovery_that_is_nonsense_is_not_absence(
     path: str, server: Any, collected: Callable[..., Any], faults: Any
 ) -> None:
+    before = collected()
     server.faults[path] = faults.Answer(200, {"error": "this is a proxy, and no cluster"})
     found = collected()
-    assert not found.complete
-    assert found.absent() == {}
+    assert found.complete == (path != "/version")
+    assert found.absent() == ({} if path in ("/version", "/apis") else before.absent())
+    lost = {gap["kind"] for gap in found.gaps} - {gap["kind"] for gap in before.gaps}
+    assert lost == (before.absent().keys() if path == "/apis" else set())  # what is there is listed
 
 
 @pytest.mark.parametrize("op", [VERSION, CORE, GROUPS, RESOURCES, CONFIGZ])
