@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from orjson import loads  # as `collector.canonical` has it, without a call in between
+
 from collector.bundle import layout
 from collector.bundle.selection import Asked, CallIds, Whole, list_operations
 from collector.bundle.shown import Shown
-from collector.canonical import dumps, loads
+from collector.canonical import dumps
 from collector.model import Json, VerifyError
 
 __all__ = ["Chooser"]

@@ -8,25 +8,20 @@ same bytes.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from collector.bundle import layout
 from collector.bundle.archive import Archive
+from collector.bundle.second import WORTH_IT, Second
 from collector.bundle.tally import Tally
 from collector.canonical import dumps, loads
 from collector.model import Json, VerifyError
 
 __all__ = ["Count", "Counting", "count", "main"]
-
-# Below this many compressed bytes the second process would take longer to start than it saves.
-_WORTH_IT = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +57,9 @@ class Counting:
     not the verdict: then it is counted here.
     """
 
-    def __init__(self, archive: Archive, worth_it: int = _WORTH_IT) -> None:
+    def __init__(self, archive: Archive, worth_it: int = WORTH_IT) -> None:
         self._archive = archive
-        self._process: subprocess.Popen[bytes] | None = None
-        if sum(each.size for each in archive.members if layout.holds_lines(each.name)) >= worth_it:
-            self._process = _started(archive.path)
+        self._second = Second(__name__, archive, worth_it=worth_it)
 
     def __enter__(self) -> Counting:
         return self
@@ -74,30 +67,15 @@ class Counting:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None:
-            with self._process:
-                self._process.kill()
+        self._second.__exit__(kind, value, trace)
 
     def result(self) -> Count:
         """Wait for the counts. Raises VerifyError for lines that are not as the format says."""
-        if self._process is not None:
-            answer, _ = self._process.communicate()
-            if self._process.returncode == 0:
+        if process := self._second.process:
+            answer, _ = process.communicate()
+            if process.returncode == 0:
                 return _read(answer)
         return count(self._archive)
-
-
-def _started(path: Path) -> subprocess.Popen[bytes] | None:
-    modules = os.pathsep.join(entry for entry in sys.path if entry)
-    with suppress(OSError):  # no process to be had: it is counted here
-        return subprocess.Popen(  # noqa: S603 - the program is this interpreter, the path one argument
-            [sys.executable, "-m", "collector.bundle.counting", path.absolute()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={"PATH": os.defpath, "PYTHONPATH": modules, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-        )
-    return None
 
 
 def _read(answer: bytes) -> Count:

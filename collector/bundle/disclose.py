@@ -17,7 +17,8 @@ from collector.assess.mappings import Mappings, load
 from collector.bundle import layout
 from collector.bundle.archive import Archive, ArchiveWriter
 from collector.bundle.choose import Chooser
-from collector.bundle.proofs import Spill, spill
+from collector.bundle.proofs import Spill
+from collector.bundle.proving import Proving
 from collector.bundle.selection import Asked, Whole, list_operations, whole
 from collector.bundle.shown import Shown
 from collector.bundle.sign import parse_envelope
@@ -68,7 +69,8 @@ def disclose(bundle: Path, asked: Asked, out: Path) -> Disclosed:
         raise ConfigError("nothing to disclose: name a control, a check, a kind or a record")
     with Archive(bundle) as archive, tempfile.TemporaryDirectory(prefix=".disclose-", dir=out.parent) as name:
         source = _Source(archive, Path(name))
-        spills = source.choose(asked)
+        with Proving(archive, Path(name)) as proving:
+            spills = source.choose(asked, proving)
         with ArchiveWriter(out) as writer:
             source.write(writer, asked, spills)
     shown = source.shown
@@ -121,17 +123,17 @@ class _Source:
             if self._archive.window(subject.name).sha256() != subject.sha256:
                 raise VerifyError(f"{self._archive.path.name}: {subject.name} was changed")
 
-    def choose(self, asked: Asked) -> list[Spill]:
+    def choose(self, asked: Asked, proving: Proving) -> list[Spill]:
         """Choose lines in the order in which one leads to the next; give them in the archive's order."""
         chooser = Chooser(asked, self.shown, self._kinds)
-        spills = {layout.CONTROLS: self._spill(layout.CONTROLS, chooser)}
+        spills = {layout.CONTROLS: self._spill(layout.CONTROLS, chooser, proving)}
         _check_there("control", asked.controls, self.shown.controls, chooser.controls)
         _check_there("check", asked.checks, self._mappings.checks, self._mappings.checks)
         _check_there("kind", asked.kinds, self._kinds, self._kinds)
         wanted = whole(asked, self.shown.objectives, self._mappings)
         chooser.narrow(wanted)
         for name in (layout.FINDINGS, *self._evidence(asked, wanted), layout.LEDGER):
-            spills[name] = self._spill(name, chooser)
+            spills[name] = self._spill(name, chooser, proving)
         _check_there("record", asked.records, chooser.found, ())
         self.shown.check(wanted, self._predicate)
         return [spills[name] for name in self._trees if name in spills]
@@ -148,12 +150,13 @@ class _Source:
             if each["segment"] and (asked.records or each["kind"] in wanted.kinds):
                 yield f"{layout.DERIVED}{each['segment']}.jsonl.gz"
 
-    def _spill(self, name: str, chooser: Chooser) -> Spill:
+    def _spill(self, name: str, chooser: Chooser, proving: Proving) -> Spill:
         def choose(lines: list[bytes]) -> list[int]:
             return chooser.choose(name, lines)
 
-        made = spill(self._archive.window(name), name, choose, self._scratch)
-        if (made.root.hex(), made.size) != (self._trees[name]["root"], self._trees[name]["lines"]):
+        tree = self._trees[name]
+        made = proving.spill(name, tree["lines"], choose)
+        if (made.root, made.size) != (tree["root"], tree["lines"]):
             raise VerifyError(
                 f"{self._archive.path.name}: {name} was changed: its tree is not the signed one"
             )

@@ -1,142 +1,173 @@
-"""Lines of one member with their proofs, as `disclosed.jsonl` has them: spilt to disk, then given out."""
+"""Lines of one member with their proofs, as `disclosed.jsonl` has them: spilt to disk, then given out.
+
+The upper part of a path is known at the member's end alone, and only the first line of each batch of leaves
+has one, since the others' paths are cut below. So the lines go to disk as they will be, and the upper parts
+are put between when they are given out.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO
 
 from collector.canonical import dumps
 from collector.lines import Readable, line_batches
 from collector.merkle import Prover
 
-__all__ = ["Spill", "spill"]
+__all__ = ["Choose", "Spill", "spill"]
 
 _PIECE = 1 << 20
+# What waits for its batch of leaves to be full; more, where lines are texts kept whole, waits on disk.
+_WAITING = 16 << 20
 
 Choose = Callable[[list[bytes]], Sequence[int]]
 """From a few lines to the places, in order, of those that are taken."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Spill:
     """What was chosen of one member.
 
     Attributes:
-        root: of the member's tree.
+        root: of the member's tree, in hexadecimal.
         size: how many lines the member has.
-        length: how many bytes `pieces` gives.
+        path: the chosen lines, but for what `uppers` puts between.
+        uppers: upper parts of paths, each with the byte of the file before which it belongs.
     """
 
-    root: bytes
+    root: str
     size: int
-    length: int
-    _lines: Path
-    _paths: Path
-    _uppers: list[tuple[int, bytes]]
-    _end: bytes
+    path: Path
+    uppers: Sequence[tuple[int, str]]
+
+    @property
+    def length(self) -> int:
+        """How many bytes `pieces` gives."""
+        return self.path.stat().st_size + sum(len(upper) for _, upper in self.uppers)
 
     def pieces(self) -> Iterator[bytes]:
-        """The chosen lines as `disclosed.jsonl` has them, about a mebibyte at a time."""
-        with self._lines.open("rb") as lines, self._paths.open("rb") as paths:
-            held: list[bytes] = []
-            waiting = 0
-            for count, first in self._uppers:
-                for number in range(count):
-                    upper = self._end if number else first
-                    one = _joined(lines.readline()[:-1], paths.readline()[:-1], upper)
-                    held.append(one)
-                    waiting += len(one)
-                    if waiting >= _PIECE:
-                        yield b"".join(held)
-                        held, waiting = [], 0
-            yield b"".join(held)
+        """The chosen lines as `disclosed.jsonl` has them, a mebibyte at most at a time."""
+        with self.path.open("rb") as file:
+            for (before, upper), (until, _) in pairwise([(0, ""), *self.uppers, (-1, "")]):
+                yield upper.encode()
+                yield from _stretch(file, until - before if until >= 0 else -1)
 
 
-def _joined(line: bytes, lower: bytes, upper: bytes) -> bytes:
-    return line + lower + upper if lower else line + upper.removeprefix(b",")
+def _stretch(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """So many bytes; all there are if it is negative."""
+    while size and (piece := file.read(_PIECE if size < 0 else min(size, _PIECE))):
+        size -= len(piece)
+        yield piece
 
 
-def _quoted(path: Sequence[bytes]) -> bytes:
-    return b'"%s"' % '","'.join([each.hex() for each in path]).encode() if path else b""
-
-
-def spill(source: Readable, name: str, choose: Choose, folder: Path) -> Spill:
+def spill(source: Readable, name: str, size: int, choose: Choose, folder: Path) -> Spill:
     """Read one member and keep the lines that are chosen.
 
     Args:
         source: its compressed bytes.
         name: its name in the bundle.
+        size: how many lines it is said to have, which each disclosed line repeats.
         choose: which lines are taken.
-        folder: where there is room; the files stay until the folder goes.
+        folder: where there is room; the file stays until the folder goes.
 
     Raises:
         VerifyError: it is no file of lines; also what `choose` raises.
         OSError: the disk is full.
     """
-    stem = name.replace("/", "-")
-    with (folder / f"{stem}.lines").open("xb") as lines, (folder / f"{stem}.paths").open("xb") as paths:
-        taken = _Taken(lines, paths)
-        start = 0
+    path = folder / name.replace("/", "-")
+    with path.open("xb", buffering=_PIECE) as file, TemporaryFile(dir=folder) as aside:
+        taken = _Taken(file, _Waiting(aside), name, size)
         for batch in line_batches(source, name):
-            places = choose(batch)
-            taken.extend([hashlib.sha256(b"\x00" + line).digest() for line in batch], places)
-            for place in places:
-                lines.write(_opening(start + place, batch[place], name))
-            start += len(batch)
-        return taken.finish(Path(lines.name), Path(paths.name))
+            taken.extend(batch, choose(batch))
+        return taken.finish(path)
 
 
-def _opening(index: int, line: bytes, member: str) -> bytes:
-    text = dumps(line.decode())
-    return b'{"index":%d,"line":%s,"member":"%s","path":[\n' % (index, text, member.encode())
+class _Waiting:
+    """Texts in order, in memory while they are small, as nearly all are."""
+
+    def __init__(self, aside: IO[bytes]) -> None:
+        self._aside = aside
+        self._sizes: list[int] = []
+        self._texts: list[bytes] = []
+        self._held = 0
+
+    def extend(self, texts: list[bytes]) -> None:
+        self._texts += texts
+        self._held += sum(map(len, texts))
+        if self._held > _WAITING:
+            self._aside.writelines(self._texts)
+            self._sizes += map(len, self._texts)
+            self._texts, self._held = [], 0
+
+    def drain(self) -> Iterator[bytes]:
+        if self._sizes:
+            self._aside.seek(0)
+            yield from map(self._aside.read, self._sizes)
+            self._aside.seek(0)
+            self._aside.truncate()
+        yield from self._texts
+        self._sizes, self._texts, self._held = [], [], 0
 
 
 class _Taken:
-    """Grows the tree a batch at a time and writes the lower paths of what was taken."""
+    """Grows the tree a batch at a time and writes what was taken with the lower parts of the paths."""
 
-    def __init__(self, lines: IO[bytes], paths: IO[bytes]) -> None:
-        self._lines_file = lines
-        self._paths_file = paths
+    def __init__(self, file: IO[bytes], waiting: _Waiting, member: str, size: int) -> None:
+        self._file = file
+        self._waiting = waiting
+        self._opening = b'{"index":%%d,"line":%%b,"member":"%b","path":[' % member.encode()
+        self._end = b'],"size":%d}\n' % size
         self._prover = Prover()
         self._leaves: list[bytes] = []
         self._places: list[int] = []
-        self._counts: list[int] = []
-        self._bare = 0
+        self._firsts: list[tuple[int, int, str]] = []  # batch, byte in the file, what goes between
 
-    def extend(self, leaves: list[bytes], places: Sequence[int]) -> None:
-        self._places += [len(self._leaves) + place for place in places]
-        self._leaves += leaves
-        while len(self._leaves) >= Prover.BATCH:
+    def extend(self, lines: list[bytes], places: Sequence[int]) -> None:
+        start = 0
+        while start < len(lines):
+            end = start + Prover.BATCH - len(self._leaves)
+            here = places[bisect_left(places, start) : bisect_left(places, end)]
+            self._add(lines[start:end], [place - start for place in here])
+            start = end
+
+    def _add(self, lines: list[bytes], places: list[int]) -> None:
+        before, sha256 = len(self._leaves), hashlib.sha256
+        index = len(self._prover) + before
+        opening = self._opening
+        self._waiting.extend([opening % (index + place, dumps(lines[place].decode())) for place in places])
+        self._places += [before + place for place in places]
+        self._leaves += [sha256(b"\x00" + line).digest() for line in lines]
+        if len(self._leaves) == Prover.BATCH:
             self._fold()
 
     def _fold(self) -> None:
-        size = Prover.BATCH
-        here = [place for place in self._places if place < size]
-        lowers = self._prover.batch(self._leaves[:size], here)
-        self._paths_file.writelines([_quoted(path) + b"\n" for path in lowers])
-        self._bare = sum(not path for path in lowers)
-        self._counts.append(len(here))
-        self._places = [place - size for place in self._places[len(here) :]]
-        del self._leaves[:size]
+        number = len(self._prover) // Prover.BATCH
+        paths = map(_quoted, self._prover.batch(self._leaves, self._places))
+        taken = zip(self._waiting.drain(), paths, strict=True)
+        for opened, path in islice(taken, 1):
+            self._file.write(opened + path)
+            self._firsts.append((number, self._file.tell(), "," if path else ""))
+            self._file.write(self._end)
+        self._file.writelines(opened + path + self._end for opened, path in taken)
+        self._leaves, self._places = [], []
 
-    def finish(self, lines: Path, paths: Path) -> Spill:
+    def finish(self, path: Path) -> Spill:
         if self._leaves:
             self._fold()
-        size = len(self._prover)
-        end = b'],"size":%d}\n' % size
         uppers, before = [], None
-        for number, count in enumerate(self._counts):
-            if count:
-                above = _quoted(self._prover.upper(number, before))
-                uppers.append((count, (b"," + above if above else b"") + end))
-                before = number
-        return Spill(self._prover.root(), size, self._total(uppers, end), lines, paths, uppers, end)
+        for number, at, between in self._firsts:
+            if above := _quoted(self._prover.upper(number, before)):
+                uppers.append((at, between + above.decode()))
+            before = number
+        return Spill(self._prover.root().hex(), len(self._prover), path, uppers)
 
-    def _total(self, uppers: list[tuple[int, bytes]], end: bytes) -> int:
-        written = self._lines_file.tell() + self._paths_file.tell() - 2 * sum(self._counts)
-        total = written + sum(len(first) + (count - 1) * len(end) for count, first in uppers)
-        # The last batch may be of one leaf, whose path has no lower part and so no comma between.
-        return total - (self._bare if uppers and uppers[-1][1].startswith(b",") else 0)
+
+def _quoted(path: Sequence[bytes]) -> bytes:
+    """A path as JSON has it, without the brackets."""
+    return b'"%s"' % '","'.join([each.hex() for each in path]).encode() if path else b""

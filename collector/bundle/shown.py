@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
+from orjson import loads  # as `collector.canonical` has it, without a call in between
+
 from collector.bundle import layout
 from collector.bundle.selection import Whole
-from collector.canonical import loads
 from collector.model import Json, VerifyError
 
 __all__ = ["Shown"]
@@ -61,7 +62,8 @@ class Shown:
             record = value["record"]
             kind = _word(record["kind"])
             self.records[kind] += 1
-            self._gaps[kind].update(_word(gap["reason"]) for gap in record["gaps"])
+            for gap in record["gaps"]:
+                self._gaps[kind][_word(gap["reason"])] += 1
         else:
             self._gaps[_word(value["gap"]["kind"])][_word(value["gap"]["reason"])] += 1
 

@@ -34,21 +34,21 @@ def _always(monkeypatch: pytest.MonkeyPatch) -> list[Counting]:
 
 def test_a_second_process_counts_what_this_one_does(sealed: Seals) -> None:
     with Archive(sealed("ed").path) as archive, Counting(archive, worth_it=0) as counting:
-        assert counting._process is not None
+        assert counting._second.process is not None
         assert counting.result() == count(archive)
-        assert counting._process.returncode == 0
+        assert counting._second.process.returncode == 0
 
 
 def test_a_small_bundle_starts_no_process(sealed: Seals) -> None:
     with Archive(sealed("ed").path) as archive, Counting(archive) as counting:
-        assert counting._process is None
+        assert counting._second.process is None
         assert counting.result().counts == sealed("ed").counts
 
 
 def test_one_that_is_killed_costs_time_and_not_the_verdict(sealed: Seals) -> None:
     with Archive(sealed("ed").path) as archive, Counting(archive, worth_it=0) as counting:
-        assert counting._process is not None
-        counting._process.kill()
+        assert counting._second.process is not None
+        counting._second.process.kill()
         assert counting.result() == count(archive)
 
 
@@ -59,8 +59,8 @@ def test_it_does_not_outlive_a_verification_that_fails(sealed: Seals) -> None:
         Counting(archive, worth_it=0) as counting,
     ):
         raise VerifyError("something else")
-    assert counting._process is not None
-    assert counting._process.returncode is not None
+    assert counting._second.process is not None
+    assert counting._second.process.returncode is not None
 
 
 def test_a_verification_is_the_same_with_it(

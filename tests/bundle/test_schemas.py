@@ -141,7 +141,7 @@ def test_disclosed_lines_of_small_and_large_files_fit(tmp_path: Path, count: int
         for number in range(count):
             lines.write(b'{"check":"%d"' % number)
     with (tmp_path / "lines").open("rb") as file:
-        made = spill(file, "findings.jsonl.gz", lambda batch: range(0, len(batch), 7), tmp_path)
+        made = spill(file, "findings.jsonl.gz", count, lambda batch: range(0, len(batch), 7), tmp_path)
     shown = b"".join(made.pieces()).splitlines()
     assert shown
     for line in shown:
