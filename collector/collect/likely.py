@@ -48,7 +48,7 @@ _ABOUT = re.compile(
     r"|history|remember|complexity|strength|required|enabled|disabled|allow\w*|lock\w*|manager|provider"
     r"|services?|urls?|uri|endpoint|hosts?|port|owner|mode|command|cmd|program|agent|helper|format|plugin"
     r"|method|version|size|bits|limits?|last|status|state|sources?|ref|reference|names?|types?|ids?|count|usage|address|encryption"
-    r"|scope|set|check\w*|aging|reuse)\Z",
+    r"|scope|set|check\w*|aging|reuse|namespaces?|class(?:es)?|audiences?)\Z",
     re.IGNORECASE,
 )
 _CONTINUED = re.compile(r"(?:keys?|hash(?:es)?|values?|data|text|string)(?![a-z])")

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 from collector.canonical import dumps
 from collector.collect.detect import detect, detect_in_arguments
 from collector.collect.known import Known
-from collector.collect.likely import harmless, names_secret
+from collector.collect.likely import harmless, is_random, names_secret
 from collector.collect.nested import MAX_DEPTH, mapped, step, strings, utf8
 from collector.collect.stretches import Stretch, apart
 from collector.model import Column, ColumnGap, Identity, Json, Kind, Outcome, Record, Span, Text
@@ -52,6 +52,12 @@ _MAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A
 _NONE: frozenset[str] = frozenset()
 _MAX_CLEAN, _MOST_CLEAN = 256, 4096  # characters of a text, and how many of them, that are remembered
 _MAX_LOOKED, _MOST_LOOKED = 16384, 64  # bytes of a column's value, and how many of them
+# Below the name of a secret, what these say is which secret it is, where it lies, or whom it is for.
+_NAMING = re.compile(
+    r"\.(?:name|namespace|path|audience|[a-z]\w{0,62}(?:Name|Namespace|Ref)|items\[\d{1,4}\]\.key)\Z",
+    re.ASCII,
+)
+_RANDOM_NAME = 20  # characters from which a name that reads like random base64 is none
 _HEADERS = ("auth", "authorization", "proxy-authorization", "cookie", "set-cookie")
 
 Redaction = dict[str, str]
@@ -306,7 +312,7 @@ class Redactor:
         return "[not kept]" if value.strip() else value
 
     def _named(self, redactions: list[Redaction], value: str, path: str) -> str:
-        if harmless(value):
+        if harmless(value) or (_NAMING.search(path) and not is_random(value, _RANDOM_NAME)):
             return self._replaced(redactions, value, path)
         return self._whole(redactions, value, path, "keyword")
 

@@ -290,6 +290,47 @@ def test_a_name_beside_a_value_tells_what_it_is() -> None:
     assert redactions == [{"path": "Environment[1].value", "by": "keyword", "digest": KEYS.redaction(secret)}]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"secret": {"secretName": "web-tls", "items": [{"key": "tls.key", "path": "web/key"}], "mode": 292}},
+        {"sources": [{"secret": {"name": "web-tls"}}, {"serviceAccountToken": {"audience": "vault"}}]},
+        {"valueFrom": {"secretKeyRef": {"name": "db-creds", "key": "password"}}},
+        {"credentials": {"userName": "reader", "secretNamespace": "shop", "passwordRef": "vault-entry"}},
+        {"imagePullSecrets": [{"name": "registry-login"}], "secretProviderClass": "vault-classes"},
+    ],
+)
+def test_which_secret_is_meant_is_no_secret(value: Json) -> None:
+    assert redactor().record(record(anything=value)) == ({"anything": value}, [])
+
+
+@pytest.mark.parametrize(
+    ("member", "hidden"),
+    [
+        ({"name": "db", "value": "@@"}, "value"),
+        ({"key": "@@"}, "key"),
+        ({"user": "@@"}, "user"),
+        ({"inner": {"username": "@@"}}, "inner.username"),
+        ({"nickname": ["@@"]}, "nickname[0]"),
+        ({"names": {"a.name.b": "@@"}}, 'names["a.name.b"]'),
+    ],
+)
+@pytest.mark.parametrize("name", ["secret", "password", "credentials", "apiKey"])
+def test_what_lies_below_a_secrets_name_and_is_no_name_itself_is_hidden(
+    name: str, member: dict[str, Json], hidden: str
+) -> None:
+    told = json.loads(json.dumps({name: member}).replace("@@", "correcthorse9"))
+    data, redactions = redactor().record(record(anything=told))
+    assert "correcthorse9" not in str(data)
+    assert [each["path"] for each in redactions] == [f"anything.{name}.{hidden}"]
+
+
+def test_a_secret_that_is_called_a_name_is_still_looked_through() -> None:
+    for value in (some(24), f"password={some(14)}", "AKIA" + some(16, UPPER)):
+        data, _ = redactor().record(record(anything={"secret": {"name": value}}))
+        assert leaked(value.partition("=")[2] or value, str(data)) == []
+
+
 def test_literals_are_not_kept_and_a_secret_among_them_is_still_told() -> None:
     env = [{"name": "MODE", "value": "fast"}, {"name": "DB_PASSWORD", "value": "hunter2"}]
     secret = "password = correcthorse9"

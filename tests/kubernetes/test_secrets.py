@@ -244,3 +244,39 @@ def test_where_a_secret_was_seen_is_still_told(keys: Run) -> None:
     assert ("kubernetes_config_map", "ConfigMap/lab/plain") in redacted
     assert ("kubernetes_config_map", "ConfigMap/lab/applied") in redacted
     assert ("kubernetes_workload", "Deployment/lab/applied") in redacted
+
+
+def test_which_secrets_a_template_uses_is_kept(recorded: Callable[..., Any], collecting: Collecting) -> None:
+    spec = {
+        "containers": [
+            {
+                "name": "web",
+                "image": "web:1",
+                "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "app-db", "key": "password"}}}],
+                "envFrom": [{"secretRef": {"name": "app-env"}}],
+            }
+        ],
+        "imagePullSecrets": [{"name": "app-registry"}],
+        "volumes": [
+            {"name": "a", "secret": {"secretName": "app-tls", "items": [{"key": "key.pem", "path": "pem"}]}},
+            {"name": "b", "projected": {"sources": [{"secret": {"name": "app-other"}}]}},
+            {"name": "c", "projected": {"sources": [{"serviceAccountToken": {"audience": "vault-1"}}]}},
+            {"name": "d", "csi": {"driver": "d", "volumeAttributes": {"secretProviderClass": "app-class"}}},
+            {"name": "e", "azureFile": {"secretName": "app-azure", "secretNamespace": "storage"}},
+        ],
+    }
+    server = recorded(34)
+    template = {"metadata": {}, "spec": spec}
+    server.add(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "web"},
+            "spec": {"template": template},
+        }
+    )
+    found = collecting(kubeconfig=str(server.kubeconfig()))
+    (workload,) = found.records["kubernetes_workload"]
+    assert workload["redactions"] == []
+    assert workload["data"]["template"]["spec"] == spec
+    assert workload["data"]["secret_volumes"] == ["app-other", "app-tls"]
