@@ -68,8 +68,8 @@ def disclose(bundle: Path, asked: Asked, out: Path) -> Disclosed:
     if not any((asked.controls, asked.checks, asked.kinds, asked.records)):
         raise ConfigError("nothing to disclose: name a control, a check, a kind or a record")
     with Archive(bundle) as archive, tempfile.TemporaryDirectory(prefix=".disclose-", dir=out.parent) as name:
-        source = _Source(archive, Path(name))
         with Proving(archive, Path(name)) as proving:
+            source = _Source(archive, Path(name))
             spills = source.choose(asked, proving)
         with ArchiveWriter(out) as writer:
             source.write(writer, asked, spills)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from collector.canonical import dumps
+from orjson import OPT_APPEND_NEWLINE, dumps  # many texts, with their keys in order
+
 from collector.lines import Readable, line_batches
 from collector.merkle import Prover
 
@@ -101,18 +102,19 @@ class _Waiting:
         self._texts += texts
         self._held += sum(map(len, texts))
         if self._held > _WAITING:
+            if not self._sizes:
+                self._aside.seek(0)
+                self._aside.truncate()
             self._aside.writelines(self._texts)
             self._sizes += map(len, self._texts)
             self._texts, self._held = [], 0
 
     def drain(self) -> Iterator[bytes]:
-        if self._sizes:
-            self._aside.seek(0)
-            yield from map(self._aside.read, self._sizes)
-            self._aside.seek(0)
-            self._aside.truncate()
-        yield from self._texts
+        """All that waits; to be taken before more is put in."""
+        aside, texts = self._sizes, self._texts
         self._sizes, self._texts, self._held = [], [], 0
+        self._aside.seek(0)
+        return chain(map(self._aside.read, aside), texts)
 
 
 class _Taken:
@@ -121,8 +123,8 @@ class _Taken:
     def __init__(self, file: IO[bytes], waiting: _Waiting, member: str, size: int) -> None:
         self._file = file
         self._waiting = waiting
-        self._opening = b'{"index":%%d,"line":%%b,"member":"%b","path":[' % member.encode()
-        self._end = b'],"size":%d}\n' % size
+        self._member = member
+        self._size = size
         self._prover = Prover()
         self._leaves: list[bytes] = []
         self._places: list[int] = []
@@ -138,36 +140,43 @@ class _Taken:
 
     def _add(self, lines: list[bytes], places: list[int]) -> None:
         before, sha256 = len(self._leaves), hashlib.sha256
-        index = len(self._prover) + before
-        opening = self._opening
-        self._waiting.extend([opening % (index + place, dumps(lines[place].decode())) for place in places])
+        self._waiting.extend([lines[place] for place in places])
         self._places += [before + place for place in places]
         self._leaves += [sha256(b"\x00" + line).digest() for line in lines]
         if len(self._leaves) == Prover.BATCH:
             self._fold()
 
     def _fold(self) -> None:
-        number = len(self._prover) // Prover.BATCH
-        paths = map(_quoted, self._prover.batch(self._leaves, self._places))
-        taken = zip(self._waiting.drain(), paths, strict=True)
-        for opened, path in islice(taken, 1):
-            self._file.write(opened + path)
-            self._firsts.append((number, self._file.tell(), "," if path else ""))
-            self._file.write(self._end)
-        self._file.writelines(opened + path + self._end for opened, path in taken)
+        start = len(self._prover)
+        paths = self._prover.batch(self._leaves, self._places)
+        texts = self._texts(start, paths)
+        for text in islice(texts, 1):
+            self._file.write(text)
+            at = self._file.tell() - len(b'],"size":%d}\n' % self._size)
+            self._firsts.append((start // Prover.BATCH, at, "," if paths[0] else ""))
+        self._file.writelines(texts)
         self._leaves, self._places = [], []
+
+    def _texts(self, start: int, paths: Iterable[Sequence[bytes]]) -> Iterator[bytes]:
+        member, size = self._member, self._size
+        for place, line, path in zip(self._places, self._waiting.drain(), paths, strict=True):
+            yield dumps(
+                {
+                    "index": start + place,
+                    "line": line.decode(),
+                    "member": member,
+                    "path": [each.hex() for each in path],
+                    "size": size,
+                },
+                option=OPT_APPEND_NEWLINE,
+            )
 
     def finish(self, path: Path) -> Spill:
         if self._leaves:
             self._fold()
         uppers, before = [], None
         for number, at, between in self._firsts:
-            if above := _quoted(self._prover.upper(number, before)):
-                uppers.append((at, between + above.decode()))
+            if upper := self._prover.upper(number, before):
+                uppers.append((at, between + dumps([each.hex() for each in upper])[1:-1].decode()))
             before = number
         return Spill(self._prover.root().hex(), len(self._prover), path, uppers)
-
-
-def _quoted(path: Sequence[bytes]) -> bytes:
-    """A path as JSON has it, without the brackets."""
-    return b'"%s"' % '","'.join([each.hex() for each in path]).encode() if path else b""
