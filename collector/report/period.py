@@ -148,6 +148,7 @@ def period(asked: Asked, trust: Trust) -> Period:
     line = _line(found, asked)
     begins = asked.begins or min(each.as_of for each in line)
     ends = asked.ends or max(each.as_of for each in line)
+    _check_reach(line, begins, ends)
     ordered = _ordered(runs, line[0].name)
     if not ordered:
         raise ConfigError(_nothing(found, line, begins, ends))
@@ -184,6 +185,18 @@ def _line(found: Audit, asked: Asked) -> list[Bundle]:
         near = nearest(name, names) or f"; it holds {', '.join(names)}"
         raise ConfigError(f"{asked.store}: no bundle of series {clean(name)} verifies{near}")
     return list({each.digest: each for each in found.bundles if each.name == name}.values())
+
+
+def _check_reach(line: Sequence[Bundle], begins: datetime, ends: datetime) -> None:
+    """Raise ConfigError where an end that was left out makes a period that ends before it begins."""
+    if begins <= ends:
+        return
+    moments = sorted(each.as_of for each in line)
+    if begins > moments[-1]:
+        where = f"--from {_shown(begins)} lies after the newest bundle of series {line[0].name}, as of"
+        raise ConfigError(f"{where} {_shown(moments[-1])}")
+    where = f"--to {_shown(ends)} lies before the oldest bundle of series {line[0].name}, as of"
+    raise ConfigError(f"{where} {_shown(moments[0])}")
 
 
 def _nothing(found: Audit, line: Sequence[Bundle], begins: datetime, ends: datetime) -> str:

@@ -76,6 +76,12 @@ def make(home: Path) -> Machine:
     return machine
 
 
+@pytest.fixture(scope="session")
+def make_machine() -> Callable[[Path], Machine]:
+    """Makes machines on which nothing was run yet, each in a home that does not exist yet."""
+    return make
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return make(tmp_path / "home")
