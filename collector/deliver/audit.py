@@ -170,7 +170,7 @@ def _verified(paths: Iterable[Path], prove: Prove, remarks: list[Remark]) -> tup
     good: list[Bundle] = []
     taken: set[Place] = set()
     for path in paths:
-        place = parse_key("/".join(path.parts[-3:]))
+        place = parse_key("/".join(path.absolute().parts[-3:]))
         try:
             bundle = Bundle.of(path, *prove(path))
         except VerifyError as error:

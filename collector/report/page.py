@@ -18,14 +18,17 @@ _COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 _STATUS = {
     "fail": "red",
     "not_satisfied": "red",
+    "failed": "red",
     "critical": "red",
     "high": "red",
     "unknown": "yellow",
     "partial": "yellow",
     "stale": "yellow",
+    "unproven": "yellow",
     "medium": "yellow",
     "pass": "green",
     "satisfied": "green",
+    "held": "green",
 }
 
 

@@ -210,7 +210,8 @@ def _listed(found: Period, title: str, controls: Sequence[ControlPeriod], page: 
         here = [each for each in controls if each.standing == word]
         if not here:
             continue
-        lines.append(f"{page.heading(title)}: {page.status(word)}, {len(here)}")
+        throughout = " throughout" if word == "held" else ""
+        lines.append(f"{page.heading(clean(title))}: {page.status(word)}{throughout}, {len(here)}")
         if word in ("held", "manual", "no_evidence", "not_applicable"):
             changed = [f"{each.title}{_changes_text(each)}" for each in here]
             rows = [(each.control.partition(":")[2], text) for each, text in zip(here, changed, strict=True)]

@@ -262,6 +262,30 @@ def test_two_stores_may_hold_the_same_and_not_different_bundles_of_one_number(
     assert whats(looked(store, other)) == ["fork"]
 
 
+def test_a_store_may_be_named_from_within(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.nights(1, 2, 3)
+    for place in (store.folder, store.folder / "acme", next((store.folder / "acme").iterdir())):
+        monkeypatch.chdir(place)
+        assert audit([Path()], prove).remarks == ()
+
+
+def test_what_is_wrong_says_where_evidence_is_missing_or_in_doubt(store: Store) -> None:
+    epoch = "20261101T020000Z"
+    store.nights(1, 2, 5, 6)
+    store.put(store.facts(6, digest=digest(6, "other"), previous=digest(5)))
+    places = {each.what: each.places for each in looked(store).remarks}
+    assert places["missing"] == (("acme", epoch, 3),)
+    assert places["fork"] == (("acme", epoch, 6),)
+    late = [
+        each.between for each in looked(store).remarks if each.what == "late" and each.between is not None
+    ]
+    assert late == []
+    missing_night(other := Store(store.folder.parent / "other"))
+    (remark,) = looked(other).remarks
+    assert remark.between is not None
+    assert [each.sequence for each in remark.between] == [2, 3]
+
+
 def test_a_hole_in_one_of_two_stores_is_found(store: Store, tmp_path: Path) -> None:
     other = Store(tmp_path / "other")
     store.nights(1, 2, 3)
