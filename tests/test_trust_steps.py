@@ -91,6 +91,7 @@ def test_every_step_of_the_page_runs_and_says_what_it_promises(desk: Desk) -> No
     assert "performed again" in said[4]
     assert "numbers 1 to 1" in said[6]
     assert "not shown: " in said[6]
+    assert "Period  2026-01-01T00:00:00Z to " in said[6]
     assert "partial: " in said[7]
     assert shutil.which("cosign") is None or "the signature was there at" in " ".join(said[8].split())
 
