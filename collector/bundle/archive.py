@@ -20,7 +20,7 @@ from typing import IO
 
 from collector.bundle import layout
 from collector.bundle.headers import LOCAL_SIZE, SIGNATURE, Member, directory, local_header
-from collector.model import VerifyError
+from collector.model import ConfigError, VerifyError
 
 __all__ = ["Archive", "ArchiveWriter", "Window"]
 
@@ -34,6 +34,7 @@ class ArchiveWriter:
 
     Raises:
         ValueError: from `add`, for a member that no bundle may have there.
+        ConfigError: from `add`, for a member that is larger than any reader takes.
         FileExistsError: on leaving, if something stands at the destination.
         OSError: the disk is full, or a source cannot be read.
     """
@@ -70,7 +71,9 @@ class ArchiveWriter:
         """As `add`, for contents that come in pieces and whose size is known before."""
         layout.check_names([*(member.name for member in self._members[-1:]), name])
         if size > layout.largest(name):
-            raise ValueError(f"{name}: {size} bytes, at most {layout.largest(name)}")
+            raise ConfigError(
+                f"{name}: {size} bytes, at most {layout.largest(name)} in one bundle; take less"
+            )
         crc = 0
         self._file.write(local_header(Member(name, size, 0, self._at)))
         for chunk in chunks:

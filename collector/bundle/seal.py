@@ -18,12 +18,15 @@ from collector.bundle.statement import Subject, build, tree
 from collector.bundle.tally import Tally
 from collector.canonical import sha256_hex
 from collector.lines import Sealed
-from collector.model import Json
+from collector.model import ConfigError, Json
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
 
 __all__ = ["SealedBundle", "script", "seal"]
+
+# README, script, statement in both forms, and two stamps of each of the eight authorities that may be asked.
+_MOST_ADDED = 4 + 2 * 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def seal(
     Raises:
         ValueError: the facts or the folder are not as the format says.
         VerifyError: a file of lines in the folder is not as the format says.
-        ConfigError: a key cannot sign.
+        ConfigError: a key cannot sign, or there are more files, or larger ones, than a verifier takes.
         FileExistsError: there is something at `out`.
         OSError: the disk is full, or a file cannot be read.
     """
@@ -152,7 +155,16 @@ def _members(folder: Path, facts: Mapping[str, Json]) -> list[str]:
     if stray := sorted(found.symmetric_difference(given)):
         which = "is not there" if stray[0] not in found else "belongs in no bundle"
         raise ValueError(f"{folder}: {stray[0]} {which}")
+    _check_number(len(given), len(segments))
     return given
+
+
+def _check_number(files: int, segments: int) -> None:
+    if files + _MOST_ADDED > layout.MAX_MEMBERS:
+        raise ConfigError(
+            f"{segments} targets answered, which makes {files} files, and a bundle has at most"
+            f" {layout.MAX_MEMBERS - _MOST_ADDED}: collect them in several series"
+        )
 
 
 def _named(items: Sequence[Mapping[str, Json]], folder: str) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 from collector.bundle import layout
 from collector.bundle.archive import Archive, ArchiveWriter
 from collector.bundle.headers import Member, directory, local_header
+from collector.model import ConfigError
 
 LARGE = 5 << 30
 
@@ -79,7 +80,10 @@ def test_the_writer_refuses_what_the_reader_would(tmp_path: Path) -> None:
         with pytest.raises(ValueError), ArchiveWriter(tmp_path / "out.zip") as archive:
             for name in names:
                 archive.add(name, b"x")
-    with pytest.raises(ValueError, match="at most"), ArchiveWriter(tmp_path / "out.zip") as archive:
+    with (
+        pytest.raises(ConfigError, match="1048577 bytes, at most 1048576"),
+        ArchiveWriter(tmp_path / "out.zip") as archive,
+    ):
         archive.add(layout.README, bytes((1 << 20) + 1))
     assert not list(tmp_path.iterdir())
 

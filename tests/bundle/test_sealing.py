@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import zipfile
 from collections.abc import Callable
@@ -11,11 +12,13 @@ from typing import Any
 import pytest
 from securesystemslib.signer import Signer
 
+from collector.bundle import layout
 from collector.bundle.open import open_bundle
 from collector.bundle.seal import SealedBundle, seal
 from collector.bundle.trust import Trust, trust_of_key
 from collector.bundle.verify import verify
 from collector.canonical import file_sha256
+from collector.model import ConfigError
 
 Signers = Callable[[str], Signer]
 Seals = Callable[[str], SealedBundle]
@@ -111,6 +114,26 @@ def test_a_folder_with_too_much_or_too_little_is_refused(run: Run, signer: Signe
     (folder / "kinds.json").symlink_to("/etc/passwd")
     with pytest.raises(ValueError, match=r"neither a file nor a folder"):
         seal(folder, facts, signer("ed"), tmp_path / "out.zip")
+
+
+def test_what_would_be_too_many_files_to_verify_is_not_sealed(
+    run: Run, signer: Signers, trust: Trust, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "MAX_MEMBERS", 31)
+    with pytest.raises(
+        ConfigError, match="2 targets answered, which makes 12 files, and a bundle has at most 11"
+    ):
+        seal(*run, signer("ed"), tmp_path / "out.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    monkeypatch.setattr(layout, "MAX_MEMBERS", 32)
+    assert verify(seal(*run, signer("ed"), tmp_path / "out.zip").path, trust).members == 14
+
+
+def test_what_would_be_too_large_to_verify_is_not_sealed(run: Run, signer: Signers, tmp_path: Path) -> None:
+    os.truncate(run[0] / "plan.json", (64 << 20) + 1)
+    with pytest.raises(ConfigError, match=r"plan\.json: 67108865 bytes, at most 67108864 in one bundle"):
+        seal(*run, signer("ed"), tmp_path / "out.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_verifying_says_that_the_time_is_the_signers_word(sealed: Seals, trust: Trust) -> None:
