@@ -173,28 +173,31 @@ class _Collecting:
             groups.setdefault(_text(paths.filled(params, entry.item, self._words)), []).append(entry)
         return [part for group in groups.values() for part in _parts(group, batch.size)]
 
-    def _batched(self, params: Mapping[str, Json], batch: Batch, part: Sequence[_Entry]) -> dict[str, Json]:
-        first = part[0].item
-        asked: dict[str, Json] = paths.filled(params, first, self._words)
+    def _batched(
+        self, params: Mapping[str, Json], batch: Batch | None, part: Sequence[_Entry]
+    ) -> dict[str, Json]:
+        asked: dict[str, Json] = paths.filled(params, part[0].item, self._words)
+        if batch is None:
+            return asked
         return {**asked, batch.param: [paths.value(entry.item, batch.of) for entry in part]}
 
     def _told(self, calls: Sequence[Call], entries: Sequence[_Entry]) -> None:
-        """Ask what is to be known of each item, everything at the same time, and fill the columns."""
-        asked: list[tuple[str, Mapping[str, Json]]] = []
-        places: list[tuple[Call, Sequence[_Entry]]] = []
+        """Ask what is to be known of each item, everything at the same time, and fill the columns.
+
+        Questions about one item are asked side by side: botocore works out where a bucket is once for all
+        of them, as long as it remembers it.
+        """
+        places: list[tuple[Call, Sequence[_Entry]]] = [
+            (call, [entry])
+            for entry in entries
+            for call in calls
+            if not call.batch and _wanted(call, entry.item)
+        ]
         for call in calls:
-            chosen = [entry for entry in entries if _wanted(call, entry.item)]
-            parts: Sequence[Sequence[_Entry]] = [[entry] for entry in chosen]
             if call.batch:
-                parts = self._parts(call.params, call.batch, chosen)
-            for part in parts:
-                params = (
-                    self._batched(call.params, call.batch, part)
-                    if call.batch
-                    else paths.filled(call.params, part[0].item, self._words)
-                )
-                asked.append((call.op, params))
-                places.append((call, part))
+                chosen = [entry for entry in entries if _wanted(call, entry.item)]
+                places += ((call, part) for part in self._parts(call.params, call.batch, chosen))
+        asked = [(call.op, self._batched(call.params, call.batch, part)) for call, part in places]
         paged = any(call.pages for call in calls)
         for (call, part), answers in zip(places, self._ask.many(asked, pages=paged), strict=True):
             _fill(call, part, answers)

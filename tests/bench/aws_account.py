@@ -16,7 +16,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 __all__ = ["SHARES", "clients", "seed"]
@@ -94,9 +94,14 @@ def volume(client: Client, n: int) -> None:
 
 
 def snapshot(client: Client, n: int) -> None:
-    ec2 = client("ec2")
-    volume = ec2.describe_volumes(MaxResults=5)["Volumes"][0]["VolumeId"]
-    ec2.create_snapshot(VolumeId=volume, Description=f"snapshot {n}")
+    client("ec2").create_snapshot(VolumeId=_volume(client), Description=f"snapshot {n}")
+
+
+@cache
+def _volume(client: Client) -> str:
+    """One volume; asked for once, since moto goes through all of them for it."""
+    found: str = client("ec2").describe_volumes(MaxResults=5)["Volumes"][0]["VolumeId"]
+    return found
 
 
 def group(client: Client, n: int) -> None:

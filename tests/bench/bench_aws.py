@@ -9,8 +9,9 @@ An account that it does not end on within the limit is the last that it is tried
 For each account and each delay before a call (in ms): seconds of wall and CPU of the tool's processes, their
 peak memory together, requests that reached the proxy and how many of these had been asked before. Of our
 runs also: what the data needs (the questions in the ledger), and how long moto alone takes to answer the
-same requests, sent by a client that does nothing else. `--keep` leaves both tools' results in a folder,
-for `python -m tests.bench.compare_prowler FOLDER`.
+same requests, sent by a client that does nothing else. moto loads a service's code when it is first asked,
+so before an account is filled a run that is not measured asks for everything. `--keep` leaves both tools'
+results in a folder, for `python -m tests.bench.compare_prowler FOLDER`.
 """
 
 from __future__ import annotations
@@ -182,6 +183,7 @@ def account(size: int, delays: list[float], program: str, limit: float, folder: 
     folder.mkdir(parents=True, exist_ok=True)
     peak = 0
     with aws_servers.moto(folder) as port:
+        ours(port, 0.0, folder / "first", limit)
         began = time.monotonic()
         made = aws_account.seed(f"http://127.0.0.1:{port}", size)
         say(f"\n{sum(made.values())} resources, made in {time.monotonic() - began:.0f} s")
