@@ -29,6 +29,9 @@ CANNOT_SHOW = (
     "that no earlier epoch was removed as a whole",
 )
 
+_UNSTATED = 86400.0  # seconds that the calls of a bundle without a cadence may lie from its as-of
+_SLACK = 3600.0  # seconds that they always may: what a run does before its first call takes time
+
 _BESIDE = (".tsr", ".sigstore.json")
 
 Prove = Callable[[Path], "tuple[str, Mapping[str, Json]]"]
@@ -83,7 +86,7 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something about a store. Of `what`, `epoch`, `stray` and `expired` are notes, the others break it.
+    """Something about a store; `epoch`, `stray`, `expired` and `shifted` are notes, all others break it.
 
     Attributes:
         places: of which there is no bundle that can be believed; of numbers that are missing in a row, one.
@@ -99,7 +102,7 @@ class Remark:
     @property
     def breaks(self) -> bool:
         """Whether the store does not verify for it."""
-        return self.what not in ("epoch", "stray", "expired")
+        return self.what not in ("epoch", "stray", "expired", "shifted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +219,22 @@ def _series(bundles: Sequence[Bundle], taken: set[Place]) -> Iterator[Remark]:
         yield from _start(here[0], line, epoch)
         yield from _holes(here, taken)
         yield from _links(here)
+    yield from _shifted(line)
     newest_last = sorted(line, key=lambda each: each.place[:3])
     for before, after in pairwise(newest_last):
         yield from _times(before, after, between=after.sequence - before.sequence)
+
+
+def _shifted(line: Iterable[Bundle]) -> Iterator[Remark]:
+    """Bundles that are judged for a moment at which nothing was asked: made later, or ahead of time."""
+    for each in line:
+        apart = max(each.opened - each.as_of, each.as_of - each.closed).total_seconds()
+        if apart > max(each.cadence or _UNSTATED, _SLACK):
+            text = (
+                f"as of {each.as_of:%Y-%m-%d %H:%M:%S}, and asked from {each.opened:%Y-%m-%d %H:%M:%S} on, "
+                f"{span(apart)} apart: that it was so as of then is the word of who made it"
+            )
+            yield Remark("shifted", str(each.path), text)
 
 
 def _start(first: Bundle, line: Sequence[Bundle], epoch: str) -> Iterator[Remark]:

@@ -17,7 +17,7 @@ from collector.report.standing import Stretch
 
 __all__ = ["Hole", "Holes", "cuts", "find_holes", "joined"]
 
-_CONTRADICTS = ("broken", "fork", "chain", "clock", "misplaced", "replay")
+_CONTRADICTS = ("broken", "fork", "chain", "clock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,9 @@ class Holes:
     outside: int
 
     @property
-    def contradictions(self) -> tuple[Hole | Remark, ...]:
-        """What is there and does not verify; what is only missing is none of it."""
-        every: tuple[Hole | Remark, ...] = (*self.holes, *self.notes)
-        return tuple(each for each in every if each.what in _CONTRADICTS)
+    def contradictions(self) -> tuple[Hole, ...]:
+        """Those around what is there and does not verify; what is only missing is none of them."""
+        return tuple(each for each in self.holes if each.what in _CONTRADICTS)
 
 
 def find_holes(found: Audit, line: Sequence[Bundle], begins: datetime, ends: datetime) -> Holes:
@@ -71,17 +70,21 @@ def find_holes(found: Audit, line: Sequence[Bundle], begins: datetime, ends: dat
     holes: set[Hole] = set(_ends(line, begins, ends))
     holes.update(_without_cadence(line, begins, ends))
     doubted: set[str] = set()
+    within = {str(each.path) for each in line if begins <= each.as_of <= ends}
     notes, outside = [], 0
     for remark in found.remarks:
         if not _about(remark, line[0].name):
-            notes.append(remark)
+            if remark.what != "shifted" or remark.where in within:
+                notes.append(remark)
             continue
         doubted.update(each.digest for each in line if each.place[:3] in remark.places)
         since, until = _stretch(remark, line, begins, ends)
         if since >= ends or until <= begins or _at_the_edge(remark, begins, ends):
             outside += 1
             continue
-        holes.add(Hole(remark.what, remark.where, max(since, begins), min(until, ends), remark.text))
+        anywhere = "" if remark.places or remark.between else "; where it belongs cannot be told"
+        text = f"{remark.text}{anywhere}"
+        holes.add(Hole(remark.what, remark.where, max(since, begins), min(until, ends), text))
     ordered = sorted(holes, key=lambda each: (each.since, each.until, each.what, each.where, each.text))
     return Holes(tuple(ordered), frozenset(doubted), tuple(notes), outside)
 

@@ -33,6 +33,7 @@ _DECIDE = {
 """What a control comes to, to the statuses of the stretches that say why."""
 
 _HOLES = 40  # that the text names; the rest are counted, and JSON has all
+_NOTES = 10
 _STRETCHES = 6
 _NAMES = 4  # of checks, kinds or objectives
 _SHIFTS = 20
@@ -101,6 +102,7 @@ def _run_json(bundle: Bundle) -> dict[str, Json]:
         "bundle": str(bundle.path),
         "statement": bundle.digest,
         "epoch": bundle.epoch,
+        "window": {"from": _moment(bundle.opened), "to": _moment(bundle.closed)},
         **_at_json(bundle),
     }
 
@@ -183,9 +185,10 @@ def _holes(found: Period, page: Page) -> list[str]:
         lines += [f"  {_moment(each.since)} to {_moment(each.until)}  {word}"]
         lines += page.wrap(f"{each.where}: {each.text}", 6, 8)
     lines += _more(len(holes) - _HOLES, "hole", page)
-    for remark in found.holes.notes:
+    for remark in found.holes.notes[:_NOTES]:
         word = page.paint("red", remark.what) if remark.breaks else f"note: {remark.what}"
         lines += page.wrap(f"{word}  {remark.where}: {remark.text}", 2, 4)
+    lines += _more(len(found.holes.notes) - _NOTES, "remark", page)
     if found.waiting:
         text = f"{count(len(found.waiting), 'bundle')} still in the outbox; `collector deliver` sends them"
         lines += page.wrap(f"note: {text}", 2, 4)

@@ -262,6 +262,22 @@ def test_two_stores_may_hold_the_same_and_not_different_bundles_of_one_number(
     assert whats(looked(store, other)) == ["fork"]
 
 
+@pytest.mark.parametrize("apart", [timedelta(days=9), -timedelta(days=9)])
+def test_a_bundle_that_was_asked_at_another_time_than_it_is_judged_for_is_a_note(
+    store: Store, apart: timedelta
+) -> None:
+    store.nights(1)
+    at = START + DAY
+    asked = {"from": moment(at + apart), "to": moment(at + apart + timedelta(minutes=4))}
+    found = looked(store)
+    assert found.remarks == ()
+    store.put(store.facts(2, as_of=moment(at), **asked))
+    found = looked(store)
+    assert "shifted" in whats(found)
+    assert all(each.breaks == (each.what != "shifted") for each in found.remarks)
+    assert found.holds == (apart > timedelta())  # what was asked before the bundle before it runs backwards
+
+
 def test_a_store_may_be_named_from_within(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.nights(1, 2, 3)
     for place in (store.folder, store.folder / "acme", next((store.folder / "acme").iterdir())):

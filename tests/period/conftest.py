@@ -66,13 +66,19 @@ facet = "operation"
 max_age = "24h"
 [[objective.control]]
 id = "toy:{control}"
-relation = "equal-to"
+relation = "{how}"
 why = "It is the control, word for word."
 """
 RULES = """
 [[control]]
 id = "toy:T.3"
 manual = "The minutes of the toy board."
+"""
+SUFFICIENT = """
+[[control]]
+id = "toy:T.1"
+sufficient = [["doors-are-locked", "doors-are-known"]]
+why = "Both make the whole."
 """
 FRAMEWORK = {
     "framework": "toy",
@@ -89,7 +95,8 @@ class Night:
     Attributes:
         locked: whether the front door is; None: the target would not say.
         seen: whether the list of doors could be read to its end.
-        heavy: whether the mappings have one check more.
+        pack: how the mappings differ from the first ones; "" if they do not.
+        judged: whether the framework is judged.
         away: controls that an exception takes out of scope.
         waived: whether an exception answers for the open door.
         host: where the doors are.
@@ -97,7 +104,8 @@ class Night:
 
     locked: bool | None = True
     seen: bool = True
-    heavy: bool = False
+    pack: str = ""
+    judged: bool = True
     away: tuple[str, ...] = ()
     waived: bool = False
     host: str = "web1"
@@ -136,7 +144,7 @@ def _evidence(folder: Path, night: Night, as_of: str) -> str:
     _lines(folder / "ledger.jsonl.gz", [{**call, **more, "answer": None}])
     due = [{"kind": "toy_door", "op": "toy:doors", "params": {}, "call": asked}]
     task = {"id": "0" * 16, "source": "toy", "scope": scope, "principal": "", "kinds": ["toy_door"]}
-    plan = {"as_of": as_of, "frameworks": ["toy"], "absent": [], "undiscovered": []}
+    plan = {"as_of": as_of, "frameworks": ["toy"] if night.judged else [], "absent": [], "undiscovered": []}
     column = {"meaning": "made up", "calls": [], "secret": False, "identity": None, "free_text": False}
     columns = [{"name": n, "type": t, **column} for n, t in (("name", "VARCHAR"), ("locked", "BOOLEAN"))]
     kind = {"source": "toy", "title": "", "columns": columns, "identity": ["name"], "derived": None}
@@ -150,21 +158,37 @@ def _evidence(folder: Path, night: Night, as_of: str) -> str:
     }
     for name, document in documents.items():
         (folder / f"{name}.json").write_bytes(dumps({"format": 1, **document}))
-    _pack(folder / "mappings/toy", night.heavy)
+    _pack(folder / "mappings/toy", night.pack)
     return digest
 
 
-def _pack(folder: Path, heavy: bool) -> None:
+def _pack(folder: Path, how: str) -> None:
     objectives = {"doors-are-locked": "T.1", "doors-are-known": "T.2"}
     texts = {
-        "checks/c.toml": LOCKED + NAMED + (HEAVY if heavy else ""),
-        "objectives/o.toml": "".join(OBJECTIVE.format(name=n, control=c) for n, c in objectives.items()),
-        "controls/r.toml": RULES,
+        "checks/c.toml": _checks(how) + NAMED,
+        "objectives/o.toml": "".join(
+            OBJECTIVE.format(name=n, control=c, how="superset-of" if how == "related" else "equal-to")
+            for n, c in objectives.items()
+        ),
+        "controls/r.toml": RULES + (SUFFICIENT if how == "sufficient" else ""),
         "frameworks/toy.json": dumps(FRAMEWORK).decode(),
     }
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
+
+
+def _checks(how: str) -> str:
+    match how:
+        case "heavy":
+            return LOCKED + HEAVY
+        case "other":
+            return LOCKED.replace("door-locked", "door-other")
+        case "altered":
+            return LOCKED.replace('pass = "locked"', 'pass = "locked and name is not null"')
+        case "reworded":
+            return LOCKED.replace("Lock it.", "Lock it today.")
+    return LOCKED
 
 
 def moment(at: datetime) -> str:
@@ -190,7 +214,9 @@ class Workshop:
             self.judged[night] = folder
         return self.judged[night]
 
-    def seal(self, night: Night, at: datetime, link: Link, name: str, cadence: float) -> tuple[Path, str]:
+    def seal(
+        self, night: Night, at: datetime, link: Link, name: str, cadence: float, asked: datetime
+    ) -> tuple[Path, str]:
         """The bundle of one night, and its statement's digest."""
         self.made += 1
         run = self.folder / f"run-{self.made}"
@@ -203,7 +229,7 @@ class Workshop:
             "plugins": [],
             "configuration": "ab" * 32,
             "principals": [],
-            "window": {"from": moment(at), "to": moment(at + timedelta(minutes=1))},
+            "window": {"from": moment(asked), "to": moment(asked + timedelta(minutes=1))},
             "as_of": moment(at),
             "tasks": [{"id": "0" * 16, "state": "done", "segment": segment}],
             "derived": [],
@@ -228,18 +254,24 @@ class Series:
         self._digests: list[str] = []
 
     def night(
-        self, night: Night = HELD, *, at: datetime | None = None, cadence: float = 86400, fresh: str = ""
+        self,
+        night: Night = HELD,
+        *,
+        at: datetime | None = None,
+        cadence: float = 86400,
+        fresh: str = "",
+        asked: datetime | None = None,
     ) -> Path:
         """Put the next night's bundle into the store: a day after the one before, or at a moment.
 
-        `fresh` is the reason of a new epoch that begins with it.
+        `fresh` is the reason of a new epoch that begins with it; `asked` when its calls were, if not then.
         """
         at = at or FIRST + len(self.paths) * DAY
         if not self._links or fresh:
             link = Link(moment(at), 1, None, fresh or "the first run")
         else:
             link = Link(self._links[-1].epoch, self._links[-1].sequence + 1, self._digests[-1])
-        path = self._put(night, at, link, cadence)
+        path = self._put(night, at, link, cadence, asked)
         self.paths.append(path)
         self._links.append(link)
         return path
@@ -253,8 +285,10 @@ class Series:
         self._digests.pop()
         return path
 
-    def _put(self, night: Night, at: datetime, link: Link, cadence: float = 86400) -> Path:
-        made, digest = self._workshop.seal(night, at, link, self.name, cadence)
+    def _put(
+        self, night: Night, at: datetime, link: Link, cadence: float = 86400, asked: datetime | None = None
+    ) -> Path:
+        made, digest = self._workshop.seal(night, at, link, self.name, cadence, asked or at)
         path = self.store / key(self.name, link, digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         made.rename(path)
@@ -314,11 +348,18 @@ def nights() -> Mapping[str, Night]:
         "open": Night(locked=False),
         "denied": Night(locked=None),
         "unfinished": Night(seen=False),
-        "heavy": Night(heavy=True),
+        "heavy": Night(pack="heavy"),
+        "unjudged": Night(judged=False),
         "away": Night(away=("T.1",)),
         "waived": Night(locked=False, waived=True),
         "moved": Night(host="web2"),
     }
+
+
+@pytest.fixture(scope="session")
+def packed() -> Callable[[str], Night]:
+    """A night that holds, judged by other mappings."""
+    return lambda how: Night(pack=how)
 
 
 @pytest.fixture(scope="session")
