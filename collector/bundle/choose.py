@@ -18,6 +18,10 @@ __all__ = ["Chooser"]
 _CHECK = len(b'{"check":"')  # a finding begins with its check
 
 
+Taken = Iterator[Mapping[str, Json]]
+"""The lines that are taken, parsed; their places are noted on the way."""
+
+
 class Chooser:
     """Chooses among the lines of one member after the other; what was chosen decides what is next.
 
@@ -54,77 +58,81 @@ class Chooser:
         Raises:
             VerifyError: a line that is not as the format says.
         """
+        places: list[int] = []
         if member == layout.CONTROLS:
-            return [at for at, line in enumerate(lines) if self._control(line)]
-        if member == layout.FINDINGS:
-            return list(self._findings(lines))
-        if member == layout.LEDGER:
-            return list(self._called(lines))
-        return list(self._recorded(member, lines))
+            taken = self._controls_of(lines, places)
+        elif member == layout.FINDINGS:
+            taken = self._findings_of(lines, places)
+        elif member == layout.LEDGER:
+            taken = self._calls_of(lines, places)
+        else:
+            taken = self._evidence_of(member, lines, places)
+        # One line at a time goes through all, since many parsed ones held at once take longer to make.
+        self._shown.count(member, taken)
+        return places
 
-    def _control(self, line: bytes) -> bool:
-        name = _field(layout.CONTROLS, line, "control")
-        self.controls.add(name)
-        if name not in self._controls:
-            return False
-        self._shown.take(layout.CONTROLS, line)
-        return True
+    def _controls_of(self, lines: list[bytes], places: list[int]) -> Taken:
+        for at, line in enumerate(lines):
+            value = _parsed(layout.CONTROLS, line)
+            name = str(value.get("control"))
+            self.controls.add(name)
+            if name in self._controls:
+                places.append(at)
+                yield value
 
-    def _findings(self, lines: list[bytes]) -> Iterator[int]:
+    def _findings_of(self, lines: list[bytes], places: list[int]) -> Taken:
         for at, line in enumerate(lines):
             check = line[_CHECK : line.find(b'"', _CHECK)]
             if check in self._checks or (self._records and self._about(line)):
-                self._shown.take(layout.FINDINGS, line)
-                yield at
+                places.append(at)
+                yield _parsed(layout.FINDINGS, line)
 
     def _about(self, line: bytes) -> bool:
         if not self._subjects.search(line):
             return False
-        subject = _field(layout.FINDINGS, line, "subject")
+        subject = str(_parsed(layout.FINDINGS, line).get("subject"))
         return any(subject == id_ or subject.endswith(f"/{id_}") for id_ in self._records)
 
-    def _recorded(self, member: str, lines: list[bytes]) -> Iterator[int]:
+    def _evidence_of(self, member: str, lines: list[bytes], places: list[int]) -> Taken:
         search = self._evidence.search
         for at, line in enumerate(lines):
             # What is searched for stands in nested data too; most lines that have it are wanted.
-            if search(line) and self._is_wanted(value := _parsed(member, line), member):
-                self._shown.count(member, value)
-                self._follow(value)
-                yield at
+            if not search(line):
+                continue
+            value = _parsed(member, line)
+            there = value.get("record") or value.get("gap")
+            if not isinstance(there, dict):
+                raise VerifyError(f"{member}: a line that is neither a record nor a gap")
+            if self._is_wanted(there):
+                self._follow(there)
+                places.append(at)
+                yield value
 
-    def _is_wanted(self, value: Mapping[str, Json], member: str) -> bool:
-        there = value.get("record") or value.get("gap")
-        if not isinstance(there, dict):
-            raise VerifyError(f"{member}: a line that is neither a record nor a gap")
+    def _is_wanted(self, there: Mapping[str, Json]) -> bool:
         if self._records and there.get("id") in self._records:
             self.found.add(there["id"])
             return True
         return there.get("kind") in self._whole.kinds
 
-    def _follow(self, value: Json) -> None:
+    def _follow(self, there: Mapping[str, Json]) -> None:
         """Remember the calls behind a record or gap. Neighbours often rest on the same ones."""
-        there = value.get("record") or value["gap"]
         calls = [*there.get("calls", ()), there.get("call")]
         calls += [gap.get("call") for gap in there.get("gaps", ())]
         if calls != self._last:
             self._last = calls
             self._calls.add(call for call in calls if call)
 
-    def _called(self, lines: list[bytes]) -> Iterator[int]:
+    def _calls_of(self, lines: list[bytes], places: list[int]) -> Taken:
         for at, line in enumerate(lines):
             call = _parsed(layout.LEDGER, line)
             if str(call.get("call")) in self._calls or call.get("op") in self._ops:
-                self._shown.count(layout.LEDGER, call)
-                yield at
+                places.append(at)
+                yield call
 
 
 def _any(marks: Iterable[bytes]) -> re.Pattern[bytes]:
     found = b"|".join(marks)
     return re.compile(found or rb"(?!)")
-
-
-def _field(member: str, line: bytes, key: str) -> str:
-    return str(_parsed(member, line).get(key))
 
 
 def _parsed(member: str, line: bytes) -> Mapping[str, Json]:

@@ -29,36 +29,42 @@ class Shown:
         self.records: Counter[str] = Counter()
         self._gaps: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._findings: Counter[tuple[str, str]] = Counter()
+        self._counts = {
+            layout.CONTROLS: self._count_control,
+            layout.FINDINGS: self._count_finding,
+            layout.LEDGER: _check_call,
+        }
 
-    def take(self, member: str, line: bytes) -> Json:
-        """Count a line, and give it parsed. Raises VerifyError if it is not as the format says."""
+    def take(self, member: str, line: bytes) -> None:
+        """Count a line. Raises VerifyError if it is not as the format says."""
         try:
             value = loads(line)
         except ValueError:
             raise VerifyError(f"{member}: a line that is no JSON") from None
-        self.count(member, value)
-        return value
+        self.count(member, (value,))
 
-    def count(self, member: str, value: Json) -> None:
-        """Count a line that is parsed. Raises VerifyError if it is not as the format says."""
+    def count(self, member: str, values: Iterable[Json]) -> None:
+        """Count lines that are parsed. Raises VerifyError if one is not as the format says."""
+        count = self._counts.get(member, self._count_evidence)
         try:
-            self._take(member, value)
+            for value in values:
+                count(value)
+                self.lines[member] += 1
         except (ValueError, TypeError, KeyError, AttributeError):
             raise VerifyError(f"{member}: a line that is not of this format") from None
-        self.lines[member] += 1
 
-    def _take(self, member: str, value: Json) -> None:
-        if member == layout.CONTROLS:
-            self.controls[_word(value["control"])] = {
-                _word(name): {result: _number(each[result]) for result in _RESULTS}
-                for name, each in value["objectives"].items()
-            }
-        elif member == layout.FINDINGS:
-            result = "waived" if value["waiver"] is not None else value["result"]
-            self._findings[_word(value["check"]), _word(result)] += 1
-        elif member == layout.LEDGER:
-            _word(value["call"])
-        elif "record" in value:
+    def _count_control(self, value: Json) -> None:
+        self.controls[_word(value["control"])] = {
+            _word(name): {result: _number(each[result]) for result in _RESULTS}
+            for name, each in value["objectives"].items()
+        }
+
+    def _count_finding(self, value: Json) -> None:
+        result = "waived" if value["waiver"] is not None else value["result"]
+        self._findings[_word(value["check"]), _word(result)] += 1
+
+    def _count_evidence(self, value: Json) -> None:
+        if "record" in value:
             record = value["record"]
             kind = _word(record["kind"])
             self.records[kind] += 1
@@ -111,6 +117,10 @@ class Shown:
                     f"{kind}: the statement has {gaps.get(reason, 0)} gaps {reason},"
                     f" {self._gaps[kind][reason]} are disclosed"
                 )
+
+
+def _check_call(value: Json) -> None:
+    _word(value["call"])
 
 
 def _word(value: Json) -> str:
