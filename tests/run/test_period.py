@@ -153,3 +153,10 @@ def test_a_key_without_a_period_is_wrong_usage(august: Any) -> None:
     done = august("readiness", "--key", august.home / "config/key.pub.pem")
     assert (done.returncode, done.stdout) == (2, "")
     assert "--key and --trust are for a period" in done.stderr
+
+
+def test_a_period_before_the_first_run_says_where_no_bundle_is(machine: Any) -> None:
+    done = machine("readiness", "--from", "2026-08-01")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "series default has no bundle in a folder of this machine (directory " in done.stderr
+    assert done.stderr.endswith("); name a folder of its bundles\n")
