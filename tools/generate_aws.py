@@ -39,7 +39,7 @@ SCALARS = {
 }
 KIND_KEYS = set(
     """name title list params items each one present for with detail id identity region columns omit absent
-    call page pages json secret free_text login resource mail person meaning examples function column
+    call page pages when json secret free_text login resource mail person meaning examples function column
     everywhere operations base64""".split()
 )
 CALL_KEYS = set(
@@ -166,6 +166,7 @@ class _Service:
             "one": kind.get("one", False),
             "present": kind.get("present", ""),
             "parent": kind.get("for", ""),
+            "when": condition(kind),
             "with": kind.get("with", {}),
             "detail": None,
             "calls": [],
@@ -298,10 +299,6 @@ class _Service:
         self.operation(operations, op, lists=False)
         self.declare_absent(op, told.get("absent", []))
         batch, take = self.batch(told.get("batch")), told.get("take", "")
-        when = told.get("when")
-        condition = None
-        if when:
-            condition = [when, []] if isinstance(when, str) else [when["path"], when["is"]]
         node["calls"].append(
             {
                 "op": op,
@@ -310,12 +307,12 @@ class _Service:
                 "take": take,
                 "pages": told.get("pages", False),
                 "parse": told.get("json", False),
-                "when": condition,
+                "when": condition(told),
                 "batch": batch,
             }
         )
         calls = [op]
-        if when or batch:
+        if told.get("when") or batch:
             calls = [*lists, op]  # not asked of every item: then it is NULL without a gap
         type_ = told.get("type") or (
             "JSON" if told.get("json") else self.call_type(op, told, batch is not None)
@@ -477,6 +474,14 @@ class _Service:
 
 
 PREFIXES = {"monitoring": "cloudwatch", "tagging": "tag", "email": "ses", "config": "config"}
+
+
+def condition(told: Mapping[str, Any]) -> list[Any] | None:
+    """For which items something is asked: a path and values, none of them for any value that is true."""
+    when = told.get("when")
+    if not when:
+        return None
+    return [when, []] if isinstance(when, str) else [when["path"], when["is"]]
 
 
 def duckdb_type(shape: Any, above: tuple[str, ...]) -> str | None:

@@ -7,7 +7,7 @@ another, and which calls tell more of each. `services/README.md` describes the f
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -79,7 +79,8 @@ class Node:
         op: the call that lists it; `params` one table of parameters for each time that it is made.
         items: path of the items in a page; `each` names the field that holds an item which is no object.
         one: a single record for the whole answer; `present`: the column that says whether there is one.
-        parent: the kind whose items are listed for; `carried`: columns taken from that item.
+        parent: the kind whose items are listed for; `carried`: columns taken from that item; `when`: path
+            in that item and the values there for which it is done, as of `Call`.
         id: template of the record's id.
         region: path of the region in the item, where that is not the target's.
         parsed: columns that are JSON in a string.
@@ -96,6 +97,7 @@ class Node:
     one: bool = False
     present: str = ""
     parent: str = ""
+    when: tuple[str, tuple[Json, ...]] | None = None
     carried: tuple[tuple[str, str], ...] = ()
     detail: Detail | None = None
     calls: tuple[Call, ...] = ()
@@ -155,6 +157,7 @@ def _node(told: Mapping[str, Json]) -> Node:
         one=told["one"],
         present=told["present"],
         parent=told["parent"],
+        when=_when(told["when"]),
         carried=tuple(told["with"].items()),
         detail=Detail(detail["op"], detail["params"], detail["take"], _batch(detail["batch"]))
         if detail
@@ -171,7 +174,6 @@ def _node(told: Mapping[str, Json]) -> Node:
 
 
 def _call(told: Mapping[str, Json]) -> Call:
-    when = told["when"]
     return Call(
         told["op"],
         told["params"],
@@ -179,9 +181,13 @@ def _call(told: Mapping[str, Json]) -> Call:
         told["take"],
         told["pages"],
         told["parse"],
-        (when[0], tuple(when[1])) if when else None,
+        _when(told["when"]),
         _batch(told["batch"]),
     )
+
+
+def _when(told: Sequence[Json] | None) -> tuple[str, tuple[Json, ...]] | None:
+    return (told[0], tuple(told[1])) if told else None
 
 
 def _batch(told: Mapping[str, Json] | None) -> Batch | None:

@@ -191,11 +191,11 @@ class _Collecting:
             (call, [entry])
             for entry in entries
             for call in calls
-            if not call.batch and _wanted(call, entry.item)
+            if not call.batch and _wanted(call.when, entry.item)
         ]
         for call in calls:
             if call.batch:
-                chosen = [entry for entry in entries if _wanted(call, entry.item)]
+                chosen = [entry for entry in entries if _wanted(call.when, entry.item)]
                 places += ((call, part) for part in self._parts(call.params, call.batch, chosen))
         asked = [(call.op, self._batched(call.params, call.batch, part)) for call, part in places]
         paged = any(call.pages for call in calls)
@@ -204,6 +204,7 @@ class _Collecting:
 
     def _contained(self, child: Node, entries: Sequence[_Entry]) -> Iterator[Item]:
         """What is listed for each item, of all items at the same time."""
+        entries = [entry for entry in entries if _wanted(child.when, entry.item)]
         asked = [
             (child.op, paths.filled(given, entry.item, self._words))
             for entry in entries
@@ -292,10 +293,10 @@ def _no_number(name: str) -> Json:
     raise ValueError(f"{name} is no number")
 
 
-def _wanted(call: Call, item: Mapping[str, Json]) -> bool:
-    if call.when is None:
+def _wanted(when: tuple[str, tuple[Json, ...]] | None, item: Mapping[str, Json]) -> bool:
+    if when is None:
         return True
-    path, values = call.when
+    path, values = when
     found = paths.value(item, path)
     return found in values if values else bool(found)
 

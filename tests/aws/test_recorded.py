@@ -77,6 +77,31 @@ def test_a_service_that_is_off_is_told_apart_from_one_that_is_closed(
     assert {gap["reason"] for gap in found.gaps if gap["kind"] == "aws_macie"} == gaps
 
 
+def test_an_account_without_an_organisation_costs_one_call(collecting: Collecting, proxy: Any) -> None:
+    refused = {"__type": "AWSOrganizationsNotInUseException", "Message": "not a member of an organization"}
+    proxy.answers["organizations:DescribeOrganization"] = lambda body: (400, refused)
+    found = collecting(services=["organizations"], regions=["us-east-1"])
+    assert {call.op for call in found.calls} == {
+        "sts:GetCallerIdentity",
+        "organizations:DescribeOrganization",
+    }
+    assert [record["data"] for record in found.records.pop("aws_organization")] == [{"InUse": False}]
+    assert not found.records
+    assert not found.gaps
+    assert all(written.complete for written in found.written)
+
+
+def test_an_organisation_that_may_not_be_asked_about_is_a_gap_of_all_that_belongs_to_it(
+    collecting: Collecting, proxy: Any
+) -> None:
+    refused = {"__type": "AccessDeniedException", "Message": "not authorized"}
+    proxy.answers["organizations:DescribeOrganization"] = lambda body: (400, refused)
+    found = collecting(services=["organizations"], regions=["us-east-1"])
+    assert {(gap["kind"], gap["reason"]) for gap in found.gaps} == {
+        (f"aws_organization{part}", "denied") for part in ("", "_account", "_policy", "_delegate")
+    }
+
+
 def test_a_hostile_string_in_place_of_json_is_a_gap_of_its_column(collecting: Collecting, proxy: Any) -> None:
     bad = {**EVENT, "CloudTrailEvent": "[" * 100_000}
     proxy.answers["cloudtrail:LookupEvents"] = lambda body: (200, {"Events": [bad]})
