@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -26,6 +28,7 @@ from collector.bundle.selection import Asked, CallIds
 from collector.bundle.trust import Trust, load_trust, trust_of_key
 from collector.bundle.verify import verify
 from collector.canonical import dumps
+from collector.keys import load_secret
 from collector.lines import line_batches
 from collector.model import ConfigError, VerifyError
 
@@ -59,6 +62,7 @@ class Ran:
         self("run", "--quiet", "--config", program)
         (self.bundle,) = (folder / "state" / "evidence").rglob("*.zip")
         self.trust = load_trust(folder / "config" / "trust.toml")
+        self.secret = folder / "config" / "secret.key"
         self.part = folder / "part.zip"
         self.disclosed = disclose(self.bundle, Asked(controls=(CONTROL,)), self.part)
 
@@ -142,6 +146,44 @@ def test_each_line_that_is_shown_is_one_of_the_bundle_and_no_other_is_in_it(ran:
     for line in hidden:
         salt = json.loads(line)["salt"].encode()
         assert all(salt not in held for held in (raw,))
+
+
+def test_each_line_and_each_document_has_a_salt_of_the_secret_key(ran: Ran) -> None:
+    key = load_secret(ran.secret).salt
+    for lines in all_lines(ran.bundle).values():
+        for line in lines:
+            value = json.loads(line)
+            salt = value.pop("salt")
+            assert salt == hmac.digest(key, dumps(value), "sha256").hex()[:32]
+    with Archive(ran.bundle) as archive:
+        salts = [json.loads(archive.read(name))["salt"] for name in (layout.PLAN, layout.EXCEPTIONS)]
+    assert len({*salts}) == 2
+    assert all(re.fullmatch("[0-9a-f]{32,}", salt) for salt in salts)
+
+
+def test_what_stays_behind_cannot_be_guessed_without_its_salt(ran: Ran, forger: Forger) -> None:
+    shown = taken(forger.members(ran.part))
+    hashes = {bytes.fromhex(each) for line in shown for each in line["path"]}
+    texts = "".join(line["line"] for line in shown)
+    seen = {line["line"].encode() for line in shown}
+    hidden = [line for lines in all_lines(ran.bundle).values() for line in lines if line not in seen]
+    beside = [line for line in hidden if merkle.leaf_hash(line) in hashes]
+    assert beside, "who knows a line whole finds its hash, so that what follows says something"
+    for line in hidden:
+        value = json.loads(line)
+        salt = value.pop("salt")
+        assert merkle.leaf_hash(dumps(value)) not in hashes
+        assert salt not in texts
+
+
+def test_a_bundle_without_salts_is_not_disclosed_from(ran: Ran, forger: Forger, tmp_path: Path) -> None:
+    def unsalted(statement: Line) -> None:
+        statement["predicate"]["secret_key_id"] = None
+
+    bundle = forger.signed(forger.members(ran.bundle), unsalted)
+    with pytest.raises(ConfigError, match="made without a secret key"):
+        disclose(bundle, Asked(controls=(CONTROL,)), tmp_path / "part.zip")
+    assert not (tmp_path / "part.zip").exists()
 
 
 def test_the_same_disclosure_gives_the_same_bytes(ran: Ran, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import logging
+import os
 import shutil
 import signal
 import subprocess
@@ -99,6 +100,32 @@ def test_a_bundle_leaves_the_outbox_when_every_sink_has_it(site: Site, chain: An
     assert site.outbox.entries() == []
     assert [path for path in (site.folder / "state" / "outbox").rglob("*") if path.is_file()] == []
     assert chain(site.folder / "one") == chain(site.folder / "two") == [1]
+
+
+def test_bundle_note_and_head_are_on_disk_before_anything_is_sent(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    seen: list[Path] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    class Watched(DirectorySink):
+        def put(self, key: str, file: IO[bytes], sha256: str, absent: bool = True) -> None:
+            state = site.folder / "state"
+            files = [path for path in state.rglob("*") if path.is_file()]
+            folders = {folder for path in files for folder in path.parents if folder.is_relative_to(state)}
+            assert [path for path in (*files, *folders) if path.stat().st_ino not in synced] == []
+            seen.extend(files)
+            super().put(key, file, sha256, absent)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    site.run(Watched({"path": str(site.folder / "store")}))
+    assert [path.suffix for path in seen].count(".zip") == 1
+    assert len(seen) == 3, "the bundle, its note, the head of the series"
 
 
 def test_a_dead_sink_does_not_hold_up_the_others_and_gets_all_in_order_later(site: Site, chain: Any) -> None:
