@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -72,6 +73,9 @@ def test_assess_judges_again_without_touching_the_bundle(ran: Any, tmp_path: Pat
         "findings.jsonl.gz",
     ]
     assert ran.bundle.read_bytes() == before
+    again = gzip.decompress((tmp_path / "out" / "findings.jsonl.gz").read_bytes()).splitlines()
+    assert {"check", "result"} <= json.loads(again[0]).keys()
+    assert not any("salt" in json.loads(line) for line in again), "salts are for who has the secret key"
 
 
 def test_assess_at_a_later_moment_finds_what_is_overdue_by_then(ran: Any) -> None:
