@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -27,10 +26,6 @@ _AS_OF = click.option(
     metavar="TIME",
     help="The moment that checks use for what depends on time, as in 2026-11-24T02:00:00Z; else now.",
 )
-
-
-_GARBAGE = 50_000
-"""Objects that are made before Python looks for cycles among them: answers are large, and hold none."""
 
 
 def _now(as_of: datetime | None) -> datetime:
@@ -98,10 +93,11 @@ def run(
        0  done
     """
     from collector.cli.log import Follower
+    from collector.collect.memory import for_pages
     from collector.run import run as carry_out
 
     config, plugins = configured.load()
-    gc.set_threshold(_GARBAGE)
+    for_pages()
     with _stoppable() as stop, Follower(output) as follow:
         result = carry_out(config, plugins, as_of=_now(as_of), stop=stop, report=follow, fail_on=fail_on)
     value = result.json()

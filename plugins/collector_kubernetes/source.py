@@ -51,7 +51,7 @@ _OFF, _KEYS = "off", "keys"
 _SECRETS_OFF = "not read unless its [[source]] table says so: the right to list them opens their values"
 _UNNAMED = "the API did not say which resources there are to list"
 
-_LISTS = 4  # read at the same time: each takes some 20 MB, and one processor does most of the work
+_LISTS = 4  # asked at the same time: each takes some 20 MB. Of their pages one at a time is gone through
 Item = Record | Gap
 
 
@@ -104,6 +104,7 @@ class Kubernetes:
         contexts = tuple(settings.get("contexts") or ())
         kubeconfig = str(settings.get("kubeconfig") or "")
         self._room = threading.BoundedSemaphore(_LISTS)
+        self._turn = threading.Lock()
         self._clusters = Clusters(kubeconfig, contexts, bool(settings.get("exec")))
 
     def root(self) -> Target:
@@ -200,7 +201,8 @@ class Kubernetes:
             for page in ask.pages(op, params):
                 if not page.ok:
                     return
-                yield from self._page(node, page, params, scope, running)
+                with self._turn:
+                    yield from self._page(node, page, params, scope, running)
                 if node.kind.name == _NODE and (self._kubelet or not read):
                     yield from kubelets(page, scope, ask, self._kubelet)
                 read += len(page.data["items"])

@@ -8,7 +8,6 @@ they are compressed. It is what `tests.bench.bare_list` is held against.
 
 from __future__ import annotations
 
-import gc
 import json
 import resource
 import subprocess
@@ -21,6 +20,7 @@ from typing import Any
 
 from collector.collect.ask import Limits, Stop
 from collector.collect.executor import Settings, collect, discover
+from collector.collect.memory import for_pages
 from collector.collect.plan import make
 from collector.keys import create_secret
 from collector_kubernetes.source import Kubernetes
@@ -38,7 +38,7 @@ def measured(kubeconfig: Path) -> dict[str, Any]:
 
 def main(kubeconfig: str) -> None:
     began = time.monotonic()
-    gc.set_threshold(50_000)  # as `collector run` has it
+    for_pages()  # as `collector run` does
     settings = {"kubeconfig": kubeconfig, "secrets": "keys"}
     with tempfile.TemporaryDirectory() as name:
         folder, limits = Path(name), Limits()

@@ -210,6 +210,16 @@ def test_a_context_that_is_not_there_is_named_with_those_that_are(cluster: Any) 
         Clusters(str(cluster.kubeconfig), ("production",), False).names()
 
 
+def test_a_kubeconfig_is_read_once(cluster: Any, tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text(cluster.kubeconfig.read_text())
+    clusters = Clusters(str(file), (), False)
+    assert clusters.names() == ["admin"]
+    file.write_text("a: b: c")
+    assert clusters.names() == ["admin"]
+    assert clusters.principal("admin") == Clusters(str(cluster.kubeconfig), (), False).principal("admin")
+
+
 WRONG_USERS: dict[str, Any] = {
     "a wrong token": {"token": SECRET},
     "a token of two lines": {"token": f"{SECRET}\nX-Remote-User: admin"},

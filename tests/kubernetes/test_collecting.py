@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from collector.lines import read_lines
+from collector.model import Answer, Outcome, Task
 from collector_kubernetes.catalogue import catalogue
 from collector_kubernetes.source import Kubernetes
 
@@ -228,3 +229,35 @@ def test_events_beyond_the_most_that_are_read_are_a_gap(
     found = collecting(kubeconfig=str(server.kubeconfig()))
     assert len(found.ids("kubernetes_event")) == most
     assert found.reasons("kubernetes_event") == {"truncated"}
+
+
+class Answered:
+    """Answers of one page each, and which lists were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: set[str] = set()
+
+    def pages(self, op: str, params: Any = None) -> Iterator[Answer]:
+        self.asked.add(op)
+        items = [{"metadata": {"name": name}} for name in ("a", "b")]
+        yield Answer("call/1", op, Outcome.OK, {"items": items})
+
+
+@pytest.mark.parametrize("how", ["list", "close"], ids=["to its end", "left"])
+def test_lists_are_asked_for_side_by_side_and_their_pages_gone_through_one_at_a_time(how: str) -> None:
+    source, ask = Kubernetes({}), Answered()
+    found = {"cluster": "a", "principal": "", "reached": True, "served": {"v1": ["namespaces", "services"]}}
+    tasks = {task.kinds[0]: task for task in source.plan([found]) if isinstance(task, Task)}
+    first = source.collect(tasks["kubernetes_namespace"], ask)  # type: ignore[arg-type]
+    next(first)
+    items: list[Any] = []
+    second = threading.Thread(
+        target=lambda: items.extend(source.collect(tasks["kubernetes_service"], ask))  # type: ignore[arg-type]
+    )
+    second.start()
+    second.join(0.3)
+    assert ask.asked == {"kubernetes:namespaces", "kubernetes:services"}
+    assert items == []
+    list(first) if how == "list" else first.close()  # type: ignore[attr-defined]
+    second.join(10)
+    assert [item.id for item in items] == ["Service/a", "Service/b"]
