@@ -227,7 +227,7 @@ SHARES: tuple[tuple[Callable[[Client, int], None], int, int], ...] = (
 )
 """What is made, its share of an account, and at most how many of it."""
 
-_ALONE = (user, role, policy)  # moto's IAM looks through its tables while others add to them
+_ALONE = (user, role, policy, group)  # moto looks through its tables of these while others add to them
 
 
 def clients(url: str) -> Client:
