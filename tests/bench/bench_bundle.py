@@ -2,7 +2,7 @@
 
     python -m tests.bench.bench_bundle [records [folder]]
 
-By default 200,000 records, about 200 MB; 5,000,000 make more than 5 GB, which needs 20 GB of disk in the
+By default 200,000 records, about 200 MB; 5,000,000 make more than 5 GB, which needs 25 GB of disk in the
 folder. Each step is a process of its own, so that its time and memory are its own, with those of the process
 that it may start (the peaks are summed, which is the most that both can have held at once). Two disclosures:
 of a control that rests on a tenth of the records, and of one that rests on nine tenths.
