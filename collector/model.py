@@ -15,6 +15,7 @@ from typing import IO, Any, ClassVar, Protocol, runtime_checkable
 
 __all__ = [
     "CANARIES",
+    "MAX_TEXT",
     "Absent",
     "Answer",
     "Ask",
@@ -55,6 +56,9 @@ __all__ = [
 
 Json = Any
 """A JSON value: None, bool, int, float, str, list of these, or dict of str to these."""
+
+MAX_TEXT = 2_000
+"""Characters of a text that a statement holds, such as a value of a target's scope."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
@@ -265,6 +269,11 @@ class Target:
     source: str
     scope: Mapping[str, str]
     principal: str = ""
+
+    def __post_init__(self) -> None:
+        for key, value in self.scope.items():
+            if not 0 < len(value) <= MAX_TEXT:
+                raise ValueError(f"{key} of a target: must have 1 to {MAX_TEXT} characters, has {len(value)}")
 
 
 @dataclass(frozen=True, slots=True)

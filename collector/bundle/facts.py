@@ -14,12 +14,11 @@ from itertools import pairwise
 from collector.bundle.keyless import MAX_CERTIFICATES
 from collector.canonical import dumps
 from collector.config import AUTHORITY
-from collector.model import Json, Outcome
+from collector.model import MAX_TEXT, Json, Outcome
 
 __all__ = ["FORMAT", "check_facts"]
 
 FORMAT = 1
-_MAX_TEXT = 2000
 _TIME = re.compile(
     r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
     r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z"
@@ -66,8 +65,8 @@ def _refuse(where: str, allowed: str) -> ValueError:
 
 
 def _text(value: Json, where: str) -> None:
-    if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT:
-        raise _refuse(where, f"text of 1 to {_MAX_TEXT} characters")
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
+        raise _refuse(where, f"text of 1 to {MAX_TEXT} characters")
 
 
 def _matching(pattern: str | re.Pattern[str], allowed: str) -> Check:

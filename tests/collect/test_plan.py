@@ -85,3 +85,9 @@ def test_ids_of_calls_differ_where_questions_do(
     assert ids[0] != call_id(one, "a:C", these, page)
     assert ids[0].startswith(target_digest(one) + "/")
     assert len(ids[0]) == 8 + 1 + 16
+
+
+@pytest.mark.parametrize("value", ["", "x" * 2_001])
+def test_a_target_whose_scope_no_statement_can_hold_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="place of a target: must have 1 to 2000 characters"):
+        Target("made", {"place": value})
