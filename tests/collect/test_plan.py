@@ -17,7 +17,9 @@ from collector.model import Absent, ConfigError, Due, Target, Task
 
 AS_OF = datetime(2026, 11, 24, 2, 0, 0, 999, tzinfo=UTC)
 TARGETS = st.builds(
-    Target, st.sampled_from(["a", "b"]), st.dictionaries(st.sampled_from("xyz"), st.text(max_size=3))
+    Target,
+    st.sampled_from(["a", "b"]),
+    st.dictionaries(st.sampled_from("xyz"), st.text(min_size=1, max_size=3)),
 )
 PARAMS = st.dictionaries(st.text(max_size=3), st.integers(-(2**60), 2**60) | st.text(max_size=3), max_size=3)
 
