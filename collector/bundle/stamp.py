@@ -26,6 +26,7 @@ __all__ = [
     "check_answer",
     "check_stamp",
     "is_over",
+    "issued",
     "labels",
     "over_first",
 ]
@@ -146,7 +147,7 @@ def _verified(
     from rfc3161_client import VerificationError
 
     try:
-        for certificate in _loaded(certificates):
+        for certificate in _above(answer, _loaded(certificates)):
             builder = builder.add_root_certificate(certificate)
         builder.build().verify_message(answer, signature)
         info = answer.tst_info
@@ -171,6 +172,37 @@ def _loaded(certificates: Sequence[bytes]) -> list[Certificate]:
     from cryptography.x509 import load_der_x509_certificate
 
     return [load_der_x509_certificate(each) for each in dict.fromkeys(certificates)]
+
+
+def _above(answer: TimeStampResponse, given: Sequence[Certificate]) -> Sequence[Certificate]:
+    """Those of the given certificates that the answer's own lead to; all of them where it leads to none.
+
+    An authority that has been given a new root of the same name has two. OpenSSL takes whichever it finds
+    first by the name, and the library hands them over in no order.
+    """
+    from cryptography.x509 import load_der_x509_certificate
+
+    found: list[Certificate] = []
+    level = [load_der_x509_certificate(each) for each in sorted(answer.signed_data.certificates)]
+    while level:
+        level = [
+            each
+            for each in given
+            if each not in found and any(each == below or issued(below, each) for below in level)
+        ]
+        found += level
+    return found or given
+
+
+def issued(certificate: Certificate, issuer: Certificate) -> bool:
+    """Whether a certificate names another as its issuer and is signed by it."""
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 _REASONS = (

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from collector.bundle.stamp import issued
 from collector.bundle.trust import Authority, Trust
 from collector.canonical import dumps
 from collector.model import ConfigError, Json
@@ -80,17 +81,7 @@ def _may_issue(certificate: Certificate) -> bool:
 
 
 def _is_by(certificate: Certificate, issuers: Iterable[Certificate]) -> bool:
-    return any(_issued(certificate, each) for each in issuers)
-
-
-def _issued(certificate: Certificate, issuer: Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
+    return any(issued(certificate, each) for each in issuers)
 
 
 def _entry(name: str, issuer: Certificate) -> Json:

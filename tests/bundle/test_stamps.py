@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -142,6 +143,31 @@ def test_a_foreign_and_an_expired_certificate_are_refused(stamper: Stampers) -> 
         TimeAuthority("tsa", tsa.url, other.certificates).stamp(SIGNATURE)
     with pytest.raises(ValueError, match="had run out"):
         known(stamper("old", expired=True)).stamp(SIGNATURE)
+
+
+VERIFIES = """
+import sys
+from collector.bundle.stamp import check_stamp
+signature, stamp, *certificates = map(bytes.fromhex, sys.stdin.read().split())
+print(check_stamp(stamp, signature, certificates).time)
+"""
+
+
+def test_another_root_of_the_same_name_takes_nothing_from_a_stamp(stamper: Stampers) -> None:
+    """As after a change of keys. The library hands certificates over in the order of their hashes."""
+    tsa, other = stamper(between=True), stamper("other", between=True)
+    given = [SIGNATURE, known(tsa).stamp(SIGNATURE), *other.certificates, *tsa.certificates]
+    told = "\n".join(each.hex() for each in given)
+    for seed in range(8):
+        done = subprocess.run(
+            [sys.executable, "-c", VERIFIES],
+            input=told,
+            env={"PYTHONHASHSEED": f"{seed}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_certificate_that_is_not_for_stamps_makes_none(stamper: Stampers) -> None:
