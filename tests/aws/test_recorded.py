@@ -102,6 +102,30 @@ def test_an_organisation_that_may_not_be_asked_about_is_a_gap_of_all_that_belong
     }
 
 
+@pytest.mark.parametrize(
+    ("op", "kind"),
+    [
+        ("ListAccounts", "aws_organization_account"),
+        ("ListPolicies", "aws_organization_policy"),
+        ("ListDelegatedAdministrators", "aws_organization_delegate"),
+    ],
+)
+def test_what_an_organisation_does_not_tell_is_a_gap_of_that_kind(
+    collecting: Collecting, proxy: Any, op: str, kind: str
+) -> None:
+    refused = {"__type": "AccessDeniedException", "Message": "not authorized"}
+    proxy.answers["organizations:DescribeOrganization"] = lambda body: (
+        200,
+        {"Organization": {"Id": "o-1", "MasterAccountId": "123456789012"}},
+    )
+    for each in ("ListAccounts", "ListPolicies", "ListDelegatedAdministrators", "ListRoots"):
+        proxy.answers[f"organizations:{each}"] = lambda body: (200, {})
+    proxy.answers[f"organizations:{op}"] = lambda body: (400, refused)
+    found = collecting(services=["organizations"], regions=["us-east-1"])
+    lists = [gap for gap in found.gaps if "column" not in gap]
+    assert {(gap["kind"], gap["reason"]) for gap in lists} == {(kind, "denied")}
+
+
 def test_a_hostile_string_in_place_of_json_is_a_gap_of_its_column(collecting: Collecting, proxy: Any) -> None:
     bad = {**EVENT, "CloudTrailEvent": "[" * 100_000}
     proxy.answers["cloudtrail:LookupEvents"] = lambda body: (200, {"Events": [bad]})
