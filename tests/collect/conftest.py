@@ -103,7 +103,7 @@ class Rig:
             ledger=Ledger() if ledger is None else ledger,
             memory=memory or Memory(),
             paces=Paces(monotonic),
-            limits=limits or Limits(call_timeout=1.0),
+            limits=limits or Limits(call_timeout=5.0),
             stop=stop or Patient(),
         )
 
@@ -121,7 +121,7 @@ class Rig:
         """Run one job; without tasks, what the source plans."""
         settings = settings or {}
         planned = [Planned(task, source, settings) for task in tasks or source(settings).plan(None)]
-        limits = Limits(call_timeout=1.0, tries=tries)
+        limits = Limits(call_timeout=5.0, tries=tries)
         until = time.time() + seconds - late
         job = Job(tuple(planned), self.folder(), self.secret_key, limits, threads, seconds, until)
         written = run_job(job, event)

@@ -124,18 +124,18 @@ def test_two_threads_with_one_question_ask_once_and_hear_the_same(made: ModuleTy
     def send(op: str, params: Any) -> Reply:
         asked.append(op)
         begun.set()
-        assert go.wait(5)
+        assert go.wait(60)
         return Reply("data")
 
     source, memory, ledger = sending(made, send), Memory(), Ledger()
     one, two = (rig.asker(source, memory=memory, ledger=ledger) for _ in range(2))
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(one, made.LIST)
-        assert begun.wait(5)
+        assert begun.wait(60)
         second = pool.submit(two, made.LIST)
         time.sleep(0.05)
         go.set()
-        assert first.result(5) == second.result(5)
+        assert first.result(60) == second.result(60)
     assert (len(asked), len(ledger)) == (1, 1)
     assert one.heard == two.heard != {}
 
@@ -267,7 +267,7 @@ def test_an_attempt_gets_no_more_time_than_the_run_has(made: ModuleType, rig: An
     rig.asker(Timed({}), stop=Stop(0.5))(made.LIST)
     rig.asker(Timed({}), stop=Stop(100.0))(made.LIST)
     assert 0 < given[0] <= 0.5
-    assert given[1] == 1.0
+    assert given[1] == 5.0
 
 
 def test_details_are_one_line_without_secrets_even_where_they_are_cut(made: ModuleType, rig: Any) -> None:

@@ -137,7 +137,7 @@ def test_a_hostile_line_costs_no_more_than_seconds(name: str) -> None:
     began = time.process_time()
     detect(HOSTILE[name])
     # Measured: 0.1 to 1.6 s. Whatever is squared takes minutes for a quarter of a megabyte.
-    assert time.process_time() - began < 8
+    assert time.process_time() - began < 60
 
 
 @pytest.mark.parametrize(

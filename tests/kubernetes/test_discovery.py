@@ -169,7 +169,7 @@ def dead_extension(cluster: Any) -> Iterator[str]:
     spec |= {"service": {"name": "away", "namespace": "default"}, "insecureSkipTLSVerify": True}
     told = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": name}}
     cluster.admin.create({**told, "spec": spec})
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while "projectcalico.org" not in str(cluster.admin.get("/apis")):
         assert time.monotonic() < until
         time.sleep(0.1)

@@ -65,4 +65,4 @@ def test_megabytes_of_commas_quotes_or_line_ends_cost_seconds_at_most_and_bounde
     for hostile in ("," * 2**22, '"' * 2**22, "\n" * 2**22, '"' + "a" * 2**22):
         for row in rows(hostile):
             assert len(row.cells) <= MAX_CELLS
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 60
