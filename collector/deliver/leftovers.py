@@ -15,8 +15,8 @@ _UNFINISHED = ".new"  # as `durable.write` and the outbox call a file before the
 def sweep(outbox: Path, series: str) -> None:
     """Remove notes without a bundle, and files that were never renamed to what they should be.
 
-    A note is written before its bundle comes in and removed before it leaves, so one that is alone speaks
-    of a bundle that never came. The series' lock must be held: then nobody is just writing them.
+    A note is written before its bundle comes in and removed after it left, so one that is alone speaks of a
+    bundle that never came or is gone. The series' lock must be held: then nobody is just writing them.
 
     Raises:
         OSError: one cannot be removed.

@@ -18,7 +18,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -207,9 +207,9 @@ class Outbox:
         """What every sink has leaves."""
         for entry in self.entries(series):
             if wanted and wanted <= entry.done and self._is_in_series(entry):
-                # The note goes first: a bundle without one is asked for again.
-                durable.remove(_note(entry.path))
+                # The note goes last: who may only write knows by it alone that a bundle was sent.
                 durable.remove(entry.path)
+                durable.remove(_note(entry.path))
 
     def _is_in_series(self, entry: Entry) -> bool:
         parsed = parse_key(entry.key)
@@ -237,7 +237,7 @@ class Outbox:
                 return
             # A newer state has taken the place of those that were not handed over.
             for each in (*refused, entry):
-                _mark(turn, each, done=True)
+                _mark(turn, each, _with_done)
             refused, turn.problem = [], ""
             turn.places[entry.key] = f"{sink.address.rstrip('/')}/{entry.key}"
             if note:
@@ -267,16 +267,24 @@ def _tried(turn: Turn, entry: Entry) -> tuple[str, str]:
         return "", f"{type(error).__name__}: {error}"
 
 
-def _mark(turn: Turn, entry: Entry, *, done: bool) -> None:
-    """Write into an entry's note that a sink has it, or that it is about to be sent there."""
-    address = frozenset({turn.sink.address})
+def _mark(turn: Turn, entry: Entry, change: Callable[[Entry, str], Entry]) -> None:
+    """Write into an entry's note what became of it at a sink."""
     with turn.writing(), _NOTES:
         note = _read_note(entry.path)
         has, sent = frozenset(note.get("done", ())), frozenset(note.get("sent", ()))
-        if done:
-            _write_note(replace(entry, done=has | address, sent=sent))
-        else:
-            _write_note(replace(entry, done=has, sent=sent | address))
+        _write_note(change(replace(entry, done=has, sent=sent), turn.sink.address))
+
+
+def _with_done(entry: Entry, address: str) -> Entry:
+    return replace(entry, done=entry.done | {address})
+
+
+def _with_sent(entry: Entry, address: str) -> Entry:
+    return replace(entry, sent=entry.sent | {address})
+
+
+def _without_sent(entry: Entry, address: str) -> Entry:
+    return replace(entry, sent=entry.sent - {address})
 
 
 def _send(turn: Turn, entry: Entry) -> str:
@@ -291,13 +299,15 @@ def _send(turn: Turn, entry: Entry) -> str:
         return ""
     _check_place(sink, entry.key)
     try:
-        _mark(turn, entry, done=False)
+        _mark(turn, entry, _with_sent)
         with entry.path.open("rb") as file:
             sink.put(entry.key, file, entry.sha256, absent=True)
         unread = "the store confirmed its SHA-256" if sink.confirms else "nobody has compared what is stored"
     except SinkTaken:
         unread = "sent before, and cut off; what is stored has not been compared"
         if sink.address not in entry.sent:
+            # It was there before: should the next try find it marked, it would take it for its own.
+            _mark(turn, entry, _without_sent)
             unread = ""
     try:
         _compare(sink, entry)

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.canonical import file_sha256
+from collector.deliver import durable
 from collector.deliver.outbox import Delivered, Outbox
 from collector.deliver.series import Link, key, next_link, record_head
 from collector.model import DeliveryError, Json, SinkRefused, SinkUnreadable
@@ -208,6 +209,42 @@ def test_a_store_that_nobody_may_read_is_believed_once(site: Site, chain: Any) -
     sink = WriteOnly({"path": str(site.folder / "store")})
     assert site.run(sink).problems == []
     assert chain(site.folder / "store") == [1]
+
+
+def test_what_a_stranger_stored_where_nobody_may_read_is_never_taken_for_ours(site: Site) -> None:
+    """It was there before anything was sent, so that it stays an error however often it is tried."""
+    site.run()
+    (entry,) = site.outbox.entries()
+    store = site.folder / "one"
+    (store / entry.key).parent.mkdir(parents=True)
+    (store / entry.key).write_bytes(b"somebody else's")
+    sink = WriteOnly({"path": str(store)})
+    for _ in range(3):
+        (problem,) = site.outbox.deliver([sink], "acme").problems
+        assert "something is stored under this key, and cannot be read back" in problem
+    assert [each.key for each in site.outbox.entries()] == [entry.key]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".zip"])
+def test_a_delivery_that_ends_while_a_bundle_leaves_is_ended_by_the_next_where_nobody_may_read(
+    site: Site, chain: Any, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    sink = WriteOnly({"path": str(site.folder / "one")})
+    remove = durable.remove
+
+    def crash(path: Path) -> None:
+        remove(path)
+        if path.suffix == suffix and path.stem.startswith("0000"):
+            raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "remove", crash)
+        with pytest.raises(Crash):
+            site.run(sink)
+    assert site.run(sink).problems == []
+    assert site.outbox.entries() == []
+    assert chain(site.folder / "one") == [1, 2]
+    assert [path for path in (site.folder / "state" / "outbox").rglob("*") if path.is_file()] == []
 
 
 def test_a_second_bundle_for_a_place_in_the_series_is_refused(site: Site) -> None:
