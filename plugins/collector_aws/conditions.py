@@ -36,6 +36,28 @@ _ACCOUNT_KEYS = frozenset(
     """aws:principalaccount aws:principalarn aws:sourceaccount aws:sourcearn aws:sourceowner
     kms:calleraccount""".split()
 )
+_HOLDER_KEYS = frozenset(
+    "aws:principalaccount aws:principalarn aws:principalorgid aws:principalorgpaths aws:userid".split()
+)
+"""What these say of the caller is true of whoever holds a policy of an identity."""
+
+_ARN_KEYS = frozenset("aws:principalarn aws:sourcearn aws:sourcevpcarn s3:dataaccesspointarn".split())
+_ORGANISATION = "o-[a-z0-9]+"
+_NETWORK = re.compile(r"vpce?-[0-9a-z]+\Z")
+_SHAPES = {
+    **dict.fromkeys(
+        ("aws:principalaccount", "aws:sourceaccount", "kms:calleraccount", "s3:dataaccesspointaccount"),
+        ACCOUNT,
+    ),
+    **dict.fromkeys(("aws:principalorgid", "aws:sourceorgid"), re.compile(rf"{_ORGANISATION}\Z")),
+    **dict.fromkeys(("aws:principalorgpaths", "aws:sourceorgpaths"), re.compile(f"{_ORGANISATION}/")),
+    **dict.fromkeys(("aws:sourcevpc", "aws:sourcevpce"), _NETWORK),
+    "aws:userid": re.compile(r"[A-Z0-9]{10,}(?::|\Z)"),  # what follows the colon is chosen by the caller
+}
+"""What a value begins with that names one account, organisation, network or identity."""
+
+_OWNER = re.compile(r"\$\{aws:Resource(?:Account|OrgID|OrgPaths)\}", re.IGNORECASE)
+_CANONICAL = re.compile(r"[0-9a-f]{64}\Z")
 _LOAD_BALANCERS = frozenset(
     """009996457667 027434742980 033677994240 037604701340 048591011584 054676820928 076674570225
     098369216593 114774131450 127311923021 156460612806 190560391635 383597477331 507241528517
@@ -68,6 +90,11 @@ class Condition:
         if self._test == "bool":
             return self.values == ("true",)
         return all(_fixed(self.key, value) for value in self.values)
+
+    @property
+    def of_holder(self) -> bool:
+        """Whether it is about who the caller is, which a policy of an identity has settled already."""
+        return self.key in _HOLDER_KEYS
 
     @property
     def equals(self) -> bool:
@@ -115,7 +142,8 @@ def texts(told: Json) -> Iterator[str]:
 def binds_source(listed: Sequence[Condition]) -> bool:
     """Whether a service is let in only for an account, resource or organisation that is named."""
     return any(
-        (each.key in _SOURCE_KEYS and each.narrows) or (each.key.startswith(_CONTEXT) and each.equals)
+        (each.key in _SOURCE_KEYS and each.narrows)
+        or (each.key.startswith(_CONTEXT) and each.equals and all(map(_of_account, each.values)))
         for each in listed
     )
 
@@ -138,6 +166,7 @@ def others(
 ) -> list[str]:
     """Accounts that are let in beside the owner: those named, or, where anyone is, those of conditions.
 
+    A canonical user, whose account cannot be told, stands for itself.
     AWS's own accounts that write logs of load balancers are left out where they may put objects only.
     """
     if any(each.key in _ORGANISATION_KEYS for each in narrow):
@@ -147,27 +176,45 @@ def others(
     if "*" in principals:
         named |= bound
     elif bound - {""}:
-        named &= bound
+        named = {each for each in named if each in bound or _CANONICAL.match(each)}
     logs = {action.lower() for action in actions} == {"s3:putobject"}
     return sorted(named - {"", owner} - (_LOAD_BALANCERS if logs else set()))
 
 
 def account(principal: str) -> str:
-    """The account of an ARN or number; "" where it names none."""
-    if ACCOUNT.match(principal):
+    """The account of an ARN or number, or a canonical user's id; "" where it names none."""
+    if ACCOUNT.match(principal) or _CANONICAL.match(principal):
         return principal
     parts = principal.split(":")
     return parts[4] if len(parts) > 4 and ACCOUNT.match(parts[4]) else ""
 
 
 def _fixed(key: str, value: str) -> bool:
-    """Whether a value names somebody: in an ARN at least the account, elsewhere more than wildcards."""
-    if value.startswith("arn:") and key in ("aws:sourcearn", "aws:principalarn"):
-        parts = value.split(":", 5)
-        if len(parts) > 2 and parts[2] == "s3" and len(parts) == 6:
-            return bool(parts[5].strip("*?"))
-        return len(parts) > 4 and bool(ACCOUNT.match(parts[4]))
+    """Whether a value names somebody: a whole number or id, and in an ARN at least the account.
+
+    A variable names whoever asks, unless it stands for the owner of what is asked for.
+    """
+    if "${" in value:
+        return bool(_OWNER.match(value))
+    if key in _ARN_KEYS:
+        return _fixed_arn(value)
+    if shape := _SHAPES.get(key):
+        return bool(shape.match(value))
     return len(value.strip("*?")) > 1 and not value.startswith(("*", "?"))
+
+
+def _fixed_arn(value: str) -> bool:
+    parts = value.split(":", 5)
+    if len(parts) < 6 or parts[0] != "arn":
+        return False
+    if parts[2] == "s3" and not parts[4]:
+        return not parts[5].startswith(("*", "?"))
+    return bool(ACCOUNT.match(parts[4]))
+
+
+def _of_account(arn: str) -> bool:
+    """Whether a pattern of ARNs holds an account, wherever its wildcards leave it, or a bucket."""
+    return bool(re.search(r":\d{12}:", arn)) or _fixed_arn(arn)
 
 
 def _few_addresses(value: str) -> bool:

@@ -85,7 +85,8 @@ def _statement(number: int, told: Mapping[str, Json], owner: str) -> Statement:
     narrow = [each for each in held if each.narrows]
     anyone = "*" in named["AWS"] or not_principal
     reach = ["*"] if not_resource else resources
-    rightful = allow and not narrow
+    of_identity = not (not_principal or "Principal" in told)
+    rightful = allow and all(of_identity and each.of_holder for each in narrow)
     return Statement(
         number=number,
         sid=told["Sid"] if isinstance(told.get("Sid"), str) else None,
@@ -101,7 +102,9 @@ def _statement(number: int, told: Mapping[str, Json], owner: str) -> Statement:
         everything=any(map(rights.everything, reach)),
         condition_keys=tuple(sorted({each.key for each in held})),
         public=allow and ((anyone and not narrow) or open_to_strangers(named["Federated"], held)),
-        other_accounts=tuple(others(named["AWS"], narrow, owner, () if not_action else actions))
+        other_accounts=tuple(
+            others(named["AWS"] + named["CanonicalUser"], narrow, owner, () if not_action else actions)
+        )
         if allow
         else (),
         bound=binds_source(held),
@@ -115,7 +118,7 @@ def _statement(number: int, told: Mapping[str, Json], owner: str) -> Statement:
 
 
 def _all_actions(actions: list[str], negated: bool) -> bool:
-    return not negated and any(each and not each.strip("*:") for each in actions)
+    return not negated and any(map(rights.every_action, actions))
 
 
 def _principals(told: Json) -> dict[str, list[str]]:

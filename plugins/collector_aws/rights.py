@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
-__all__ = ["ESCALATIONS", "SENSITIVE", "escalations", "everything", "granted", "sensitive"]
+__all__ = ["ESCALATIONS", "SENSITIVE", "escalations", "every_action", "everything", "granted", "sensitive"]
 
 ESCALATIONS: Mapping[str, tuple[str, ...]] = {
     name: tuple(name.split("+"))
@@ -28,6 +28,10 @@ ESCALATIONS: Mapping[str, tuple[str, ...]] = {
 """Rights that lead to more rights where they are granted on everything; `+` joins what is needed together."""
 
 _WILD = re.compile(r"[*?]")
+_PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
+_STRANGE_ARNS = ("iam::907856341209:user/qzx", "s3:::qzx/qzx", "ec2:qz-xq-9:907856341209:volume/qzx")
+"""Resources that nobody names: a pattern that takes in all of them takes in whatever there is."""
+_STRANGE_ACTIONS = ("qzx:jvw", "iam:createuser", "s3:getobject")
 
 _READING = """dynamodb:Scan kms:Decrypt kms:ReEncryptFrom rds-data:ExecuteStatement s3:GetObject
 secretsmanager:GetSecretValue ssm:GetParameter ssm:StartSession ssm:SendCommand sts:AssumeRole"""
@@ -91,15 +95,31 @@ def granted(actions: Sequence[str], negated: bool, resources: Sequence[str]) -> 
 
 
 def everything(resource: str) -> bool:
-    """Whether a pattern takes in every resource: `*`, `arn:aws:*` and the like."""
-    return re.sub(r"[*?:]", "", resource) in ("", "arn", "arnaws")
+    """Whether a pattern takes in every resource of a partition: `*`, `arn:aws:*` and the like."""
+    glob = _glob(resource)
+    return any(all(glob.match(f"arn:{each}:{some}") for some in _STRANGE_ARNS) for each in _PARTITIONS)
+
+
+def every_action(pattern: str) -> bool:
+    """Whether a pattern of actions takes in all of them."""
+    return all(map(_glob(pattern.lower()).match, _STRANGE_ACTIONS))
 
 
 def _all_of(service: str, resource: str) -> bool:
     parts = resource.split(":", 5)
-    if len(parts) < 6 or parts[2] not in (service, "*"):
+    if len(parts) < 6 or not _glob(parts[2]).match(service):
         return False
-    return bool(re.fullmatch(r"\*+(?:/\*+)?|[a-z-]+[/:]\*+", parts[5]))
+    return bool(re.fullmatch(r"\*+(?:/\*+)?|[A-Za-z0-9-]+(?:[/:]\*+)+", parts[5]))
+
+
+@lru_cache(maxsize=4096)
+def _glob(pattern: str) -> re.Pattern[str]:
+    """A pattern with `*` and `?`. A run of these is put together, so that matching takes no long search."""
+    made = "".join(
+        f".{{{part.count('?')},{'' if '*' in part else part.count('?')}}}" if number % 2 else re.escape(part)
+        for number, part in enumerate(re.split(r"([*?]+)", pattern))
+    )
+    return re.compile(rf"{made}\Z", re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
@@ -111,10 +131,6 @@ def _pattern(pattern: str) -> tuple[str, re.Pattern[str] | None] | None:
     found = _WILD.search(pattern)
     if found is None:
         return None
-    lower = re.sub(r"\*+", "*", pattern.lower())
+    lower = pattern.lower()
     start = lower[: found.start()]
-    if lower[found.start() :] == "*":
-        return start, None
-    parts = re.split(r"([*?])", lower)
-    made = "".join(".*" if part == "*" else "." if part == "?" else re.escape(part) for part in parts)
-    return start, re.compile(rf"{made}\Z")
+    return start, None if not lower[found.start() :].strip("*") else _glob(lower)

@@ -53,7 +53,7 @@ _COLUMNS = (
     Column("everything", "BOOLEAN", "whether on everything that there is"),
     Column("condition_keys", "VARCHAR[]", "keys of its conditions, lower case"),
     Column("public", "BOOLEAN", "anyone is let in: no condition binds the caller by a fixed value"),
-    Column("other_accounts", "VARCHAR[]", "accounts that it lets in beside the owner's"),
+    Column("other_accounts", "VARCHAR[]", "accounts, or canonical users, that it lets in beside the owner's"),
     Column("bound", "BOOLEAN", "a condition binds the source: account, resource or organisation"),
     Column("external_id", "BOOLEAN", "a condition asks for an external id that is fixed"),
     Column("admin", "BOOLEAN", "every action on every resource"),
@@ -155,4 +155,4 @@ def _rows(record: Mapping[str, Json], name: str, document: Json) -> Iterator[Rec
         yield Record(KIND.name, f"{where} {statement.number}", record["scope"], calls, data)
 
 
-STATEMENTS = Derived(kind=KIND, version=1, reads=_READS, compute=_compute)
+STATEMENTS = Derived(kind=KIND, version=2, reads=_READS, compute=_compute)

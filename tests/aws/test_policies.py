@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector_aws.policies import statements
-from collector_aws.rights import ESCALATIONS, SENSITIVE
+from collector_aws.rights import ESCALATIONS, SENSITIVE, granted
 from collector_aws.statements import STATEMENTS
 
 OWNER = "111111111111"
@@ -58,6 +59,24 @@ PUBLIC = {
     "one value of several that is open": {
         "Principal": "*",
         "Condition": {"StringLike": {"aws:PrincipalArn": [f"arn:aws:iam::{OWNER}:role/x", "*"]}},
+    },
+    **{
+        f"{key} like {value}": {"Principal": "*", "Condition": {"StringLike": {key: value}}}
+        for key, value in [
+            ("aws:PrincipalOrgID", "o-*"),
+            ("aws:PrincipalOrgPaths", "o-*/r-ab12/*"),
+            ("aws:PrincipalAccount", "2222*"),
+            ("aws:PrincipalArn", "arn*"),
+            ("aws:SourceArn", "arn:aws:s3:::?*"),
+            ("aws:SourceVpc", "vpc-*"),
+            ("aws:SourceVpce", "vpce-*"),
+            ("aws:userid", "AIDA*"),
+            ("s3:DataAccessPointArn", "arn:aws:s3:*:*:accesspoint/*"),
+        ]
+    },
+    "whoever is who they are": {
+        "Principal": "*",
+        "Condition": {"StringEquals": {"aws:PrincipalAccount": "${aws:PrincipalAccount}"}},
     },
     "another provider's star": {"Principal": {"Federated": "*"}},
     "a function's address without a sign-in": {
@@ -106,6 +125,22 @@ CLOSED = {
     "an organisation, spelt otherwise": {
         "Principal": "*",
         "Condition": {"stringequals": {"AWS:principalorgid": ["o-1234567890"]}},
+    },
+    "the organisation of what is asked for": {
+        "Principal": "*",
+        "Condition": {"StringEquals": {"aws:PrincipalOrgID": "${aws:ResourceOrgID}"}},
+    },
+    "a part of an organisation": {
+        "Principal": "*",
+        "Condition": {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-1234567890/r-ab12/*"}},
+    },
+    "sessions of a role": {
+        "Principal": "*",
+        "Condition": {"StringLike": {"aws:userid": "AROA1234567890ABCDEFG:*"}},
+    },
+    "access points of an account": {
+        "Principal": "*",
+        "Condition": {"StringLike": {"s3:DataAccessPointArn": f"arn:aws:s3:*:{OWNER}:accesspoint/*"}},
     },
     "an account's source": {"Principal": "*", "Condition": {"StringEquals": {"aws:SourceAccount": OWNER}}},
     "a source in an account": {
@@ -159,6 +194,14 @@ def test_these_do_not(told: dict[str, Any]) -> None:
         ({"Principal": {"AWS": OTHER}, "Effect": "Deny"}, ()),
         ({"Principal": {"Service": "sns.amazonaws.com"}}, ()),
         ({"Principal": {"AWS": "AIDAEXAMPLE"}}, ()),
+        ({"Principal": {"CanonicalUser": "0f" * 32}}, ("0f" * 32,)),
+        (
+            {
+                "Principal": {"CanonicalUser": "0f" * 32},
+                "Condition": {"StringEquals": {"aws:PrincipalAccount": OTHER}},
+            },
+            ("0f" * 32,),
+        ),
         ({"Principal": {"AWS": "127311923021"}, "Action": "s3:PutObject"}, ()),
         ({"Principal": {"AWS": "127311923021"}, "Action": "s3:GetObject"}, ("127311923021",)),
         ({"Principal": {"AWS": "127311923021"}, "Action": "s3:Put*"}, ("127311923021",)),
@@ -179,6 +222,13 @@ def test_accounts_beside_the_owner_are_named(told: dict[str, Any], accounts: tup
         ({"Action": "*", "Effect": "Deny"}, False),
         ({"Action": "*", "Resource": "arn:aws:*"}, True),
         ({"Action": "*", "Resource": "*:*"}, True),
+        ({"Action": "*", "Resource": "arn:aws-cn:*"}, True),
+        ({"Action": "*", "Resource": "arn:aws-us-gov:*:*:*:*"}, True),
+        ({"Action": "*", "Resource": "a*"}, True),
+        ({"Action": "*", "Resource": "arn:aws:iam::*"}, False),
+        ({"Action": "?*"}, True),
+        ({"Action": "*?:*"}, True),
+        ({"Action": "?"}, False),
     ],
 )
 def test_every_action_on_everything_is_an_administrator(told: dict[str, Any], admin: bool) -> None:
@@ -212,6 +262,58 @@ def test_rights_on_some_of_what_a_service_holds_are_not(resource: str) -> None:
     assert not one(Action="kms:*", Resource=resource).sensitive
 
 
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("states:CreateStateMachine", "arn:aws:states:*:*:stateMachine:*"),
+        ("glue:CreateDevEndpoint", "arn:aws:glue:*:*:devEndpoint/*"),
+        ("cloudformation:CreateStack", "arn:aws:cloudformation:*:*:stack/*/*"),
+        ("logs:DeleteLogGroup", "arn:aws:logs:*:*:log-group:*:*"),
+        ("ecs:RunTask", "arn:aws:e?s:*:*:task-definition/*:*"),
+    ],
+)
+def test_all_resources_of_one_type_are_found_however_its_arn_is_written(action: str, resource: str) -> None:
+    assert action in one(Action=action, Resource=resource).sensitive
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringEquals": {"aws:PrincipalAccount": OWNER}},
+        {"StringEquals": {"aws:PrincipalOrgID": "o-1234567890"}},
+        {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{OWNER}:*"}},
+    ],
+)
+def test_who_the_caller_is_takes_no_rights_from_whoever_holds_a_policy(condition: dict[str, Any]) -> None:
+    found = one(Action="iam:*", Condition=condition)
+    assert "iam:PutUserPolicy" in found.escalation
+    assert not one(Action="iam:*", Condition=condition, Principal="*").escalation
+    at_home = {**condition, "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
+    assert not one(Action="iam:*", Condition=at_home).escalation
+
+
+@pytest.mark.parametrize("part", ["*?", "?*", "*?*", "**?"])
+def test_a_pattern_made_to_take_long_does_not(part: str) -> None:
+    """Twelve seconds for ten parts before, and each two more took six times as long."""
+    started = time.process_time()
+    assert not one(Action=f"iam:{part * 400}!", Resource=f"arn:aws:iam:{part * 400}!").sensitive
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "matches"),
+    [
+        ("a*?c", "abc", True),
+        ("a*?c", "ac", False),
+        ("a??c", "abc", False),
+        ("a?", "a", False),
+        ("a*", "A", True),
+    ],
+)
+def test_wildcards_stand_for_as_many_characters_as_they_say(pattern: str, text: str, matches: bool) -> None:
+    assert granted([f"iam:{pattern}"], False, ["*"])(f"iam:{text}") is matches
+
+
 def test_everything_but_some_resources_is_everything() -> None:
     (found,) = statements(
         {"Statement": {"Effect": "Allow", "Action": "*", "NotResource": "arn:aws:s3:::a"}}, OWNER
@@ -241,6 +343,8 @@ def test_a_service_without_a_bound_source_is_told_apart() -> None:
             {"StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": f"arn:aws:*:{OWNER}:*"}},
             True,
         ),
+        ({"StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": "*"}}, False),
+        ({"StringEquals": {"kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::logs"}}, True),
         ({"ArnLike": {"aws:SourceArn": "arn:aws:s3:::*"}}, False),
         ({"StringEqualsIfExists": {"aws:SourceAccount": OWNER}}, False),
         ({"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}, False),
