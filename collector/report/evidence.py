@@ -43,7 +43,17 @@ class Evidence:
     @cached_property
     def plan(self) -> Mapping[str, Json]:
         """`plan.json`."""
-        return _checked(self._document("plan.json"), "plan.json", as_of=str, tasks=list, frameworks=list)
+        plan = _checked(
+            self._document("plan.json"),
+            "plan.json",
+            as_of=str,
+            tasks=list,
+            frameworks=list,
+            undiscovered=list,
+        )
+        for each in plan["undiscovered"]:
+            _checked(each, "plan.json", source=str, scope=dict)
+        return plan
 
     @cached_property
     def kinds(self) -> Mapping[str, Mapping[str, Json]]:

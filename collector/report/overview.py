@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from collector.model import Json
+from collector.model import Json, VerifyError
 from collector.report.evidence import Evidence
+from collector.report.page import clean
 
 __all__ = [
     "Overview",
@@ -70,6 +71,7 @@ class Overview:
     Attributes:
         as_of: the moment that time-dependent checks used.
         targets: source, scope, principal and number of kinds, of each target.
+        undiscovered: source and scope of what could not be discovered, so that its targets are missing.
         problems: the worst first.
         failing: checks that fail.
         unseen: the most frequent cause first.
@@ -80,6 +82,7 @@ class Overview:
 
     as_of: str
     targets: tuple[Mapping[str, Json], ...]
+    undiscovered: tuple[Mapping[str, Json], ...]
     problems: tuple[Problem, ...]
     failing: int
     unseen: tuple[Unseen, ...]
@@ -98,6 +101,7 @@ def overview(evidence: Evidence, worst: int = 5) -> Overview:
     return Overview(
         as_of=evidence.plan["as_of"],
         targets=_targets(evidence.plan["tasks"]),
+        undiscovered=tuple(evidence.plan["undiscovered"]),
         problems=found[:worst],
         failing=len(found),
         unseen=unseen(evidence),
@@ -138,7 +142,10 @@ def problems(evidence: Evidence) -> tuple[Problem, ...]:
 
 
 def unseen(evidence: Evidence) -> tuple[Unseen, ...]:
-    """The gaps by cause: by the right that was lacking where calls were denied, else by what was said."""
+    """The gaps by cause: by the right that was lacking where calls were denied, else by what was said.
+
+    What could not be discovered is a gap of each kind that it might have had.
+    """
     denied = {gap["call"] for gap in evidence.gaps() if gap["reason"] == "denied" and gap["call"]}
     operations = {call["call"]: call["op"] for call in evidence.calls(denied)} if denied else {}
     rights = _rights(evidence.kinds)
@@ -154,7 +161,33 @@ def unseen(evidence: Evidence) -> tuple[Unseen, ...]:
         Unseen(cause[0], cause[1], _frequent(details[cause]), dict(sorted(found.items())))
         for cause, found in kinds.items()
     ]
+    every += [_undiscovered(each, evidence) for each in evidence.plan["undiscovered"]]
     return tuple(sorted(every, key=lambda each: (-each.gaps, each.reason, each.right, each.details)))
+
+
+def _undiscovered(target: Mapping[str, Json], evidence: Evidence) -> Unseen:
+    """A discovery that failed, with what its target's calls came to."""
+    from collector.collect.plan import target_digest
+    from collector.model import Target
+
+    source, scope = target["source"], target["scope"]
+    try:
+        start = f"{target_digest(Target(source, scope))}/"
+    except (TypeError, ValueError):
+        raise VerifyError(f"plan.json: no scope of a target: {clean(scope)[:_TEXT]}") from None
+    failed = [
+        call
+        for call in evidence.calls()
+        if call["call"].startswith(start) and call["outcome"] not in ("ok", "absent")
+    ]
+    said = Counter(f"{call['op']}: {call.get('detail') or call['outcome']}"[:_TEXT] for call in failed)
+    reason = failed[0]["outcome"] if failed else "failed"
+    details = [f"what there is could not be discovered, {each}" for each in _frequent(said)]
+    collected = {
+        name for name, kind in evidence.kinds.items() if kind["source"] == source and not kind.get("derived")
+    }
+    kinds = dict.fromkeys(sorted(collected), 1)
+    return Unseen(reason, "", tuple(details) or ("what there is could not be discovered",), kinds)
 
 
 def _frequent(counts: Counter[str]) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ def _looked_at(result: Mapping[str, Json], seen: Overview, page: Page) -> list[s
         )
         for each in seen.targets
     ]
+    rows += [(each["source"], scope_text(each["scope"]), "not discovered", "") for each in seen.undiscovered]
     tasks = result["tasks"]
     states = ", ".join(
         f"{number} {state}" for state, number in tasks.items() if state != "planned" and number

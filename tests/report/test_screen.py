@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from collector.canonical import dumps
+from collector.collect.plan import call_id
 from collector.lines import LineWriter
+from collector.model import Target, VerifyError
 from collector.report.evidence import Evidence
 from collector.report.overview import overview, problems, unseen
 from collector.report.page import Page
@@ -150,3 +152,42 @@ def test_name_of_a_subject_cannot_move_the_cursor(evidence_with: Any) -> None:
     text = screen(evidence_with(findings=[finding("box-closed", "\x1b[2J", "high")]))
     assert "\x1b" not in text
     assert "\\x1b[2J" in text
+
+
+def undiscovered(evidence_with: Any, ledger: Any) -> Evidence:
+    plan = {
+        "format": 1, "as_of": "2026-11-24T02:00:00Z", "frameworks": ["toy"], "absent": [], "tasks": [],
+        "undiscovered": [{"source": "toy", "scope": {"host": "web1"}}],
+    }  # fmt: skip
+    found: Evidence = evidence_with(plan=plan, findings=[], ledger=ledger, **{"segments/s": []})
+    return found
+
+
+def failed_discovery(outcome: str, detail: str) -> dict[str, Any]:
+    id_ = call_id(Target("toy", {"host": "web1"}), "toy:version", {}, 1)
+    called = {"call": id_, "op": "toy:version", "outcome": outcome, "detail": detail}
+    return {**called, "params": {}, "as": "", "at": "2026-11-24T02:00:03.120Z"}
+
+
+def test_what_could_not_be_discovered_was_not_seen(evidence_with: Any) -> None:
+    evidence = undiscovered(evidence_with, [failed_discovery("unreachable", "no route to web1")])
+    shown = "\n".join(run_screen(RESULT | {"tasks": {"planned": 0}}, overview(evidence), Page(200)))
+    assert "All that was asked for was seen" not in shown
+    assert "toy  host web1  not discovered" in shown
+    assert "Could not be seen  2 gaps" in shown
+    assert "unreachable what there is could not be discovered, toy:version: no route to web1" in shown
+    assert "in toy_box, toy_key" in shown
+
+
+def test_discovery_that_failed_without_a_call_is_told_too(evidence_with: Any) -> None:
+    (cause,) = unseen(undiscovered(evidence_with, []))
+    assert (cause.reason, cause.details) == ("failed", ("what there is could not be discovered",))
+    assert cause.kinds == {"toy_box": 1, "toy_key": 1}
+
+
+@pytest.mark.parametrize("scope", [{"host": ""}, {"host": 5}])
+def test_scope_that_is_none_is_a_broken_bundle(evidence_with: Any, scope: Any) -> None:
+    evidence = undiscovered(evidence_with, [])
+    evidence.plan["undiscovered"][0]["scope"] = scope
+    with pytest.raises(VerifyError, match="no scope of a target"):
+        unseen(evidence)
