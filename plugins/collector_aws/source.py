@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import ClassVar
 
@@ -25,16 +25,18 @@ from collector.model import (
 )
 from collector_aws import engine, paths, wire
 from collector_aws.catalogue import GATE, Node, catalogue
+from collector_aws.discovery import ACCOUNTS, REGIONS, is_open, readable, refuse
 from collector_aws.errors import ERRORS
 from collector_aws.sessions import Clients, Login, home
 from collector_aws.trees import trees
 
 __all__ = ["Aws"]
 
-_REGIONS = "ec2:DescribeRegions"
-_ACCOUNTS = "organizations:ListAccounts"
+_Settings = tuple[tuple[tuple[str, str], ...], str, str]
 
-_accounts: dict[str, Login] = {}  # which login leads to an account, as far as it was found out
+_accounts: dict[tuple[_Settings, str], Login] = {}
+"""Which login leads to an account, as far as it was found out; each table of settings has its own."""
+
 _accounts_lock = threading.Lock()
 
 
@@ -61,8 +63,8 @@ class Aws:
     )
     discovery: ClassVar[tuple[Operation, ...]] = (
         Operation(GATE, "sts:GetCallerIdentity"),
-        Operation(_REGIONS, "ec2:DescribeRegions"),
-        Operation(_ACCOUNTS, "organizations:ListAccounts"),
+        Operation(REGIONS, "ec2:DescribeRegions"),
+        Operation(ACCOUNTS, "organizations:ListAccounts"),
     )
     errors: ClassVar[Mapping[str, Fault]] = ERRORS
 
@@ -80,10 +82,16 @@ class Aws:
             raise ValueError(f"services: no service {sorted(stray)[0]!r} is known; known are {known}")
         if roles and len(profiles) > 1:
             raise ValueError("profiles: only one can be given where roles are assumed")
+        refuse(self._regions, roles, self._organization_role, external_id)
         self._logins = [Login(profiles[0], role, external_id) for role in roles] or [
             Login(profile) for profile in profiles
         ]
         self._clients = Clients()
+        self._key: _Settings = (
+            tuple((login.profile, login.role) for login in self._logins),
+            external_id,
+            self._organization_role,
+        )
 
     def root(self) -> Target:
         """Whatever the credentials lead to."""
@@ -94,9 +102,12 @@ class Aws:
         if find_spec("boto3") is None:
             raise ValueError("boto3 is not installed; run pip install 'evidence-collector[aws]'")
         logins = list(self._logins)
+        answers = list(ask.many([(GATE, login.params) for login in logins]))
         if self._organization_role:
-            logins += self._members(ask, logins[0])
-        answers = ask.many([(GATE, login.params) for login in logins])
+            own = {answer.data["Account"] for (answer,) in answers if answer.ok}
+            members = self._members(ask, logins[0], own)
+            answers += ask.many([(GATE, login.params) for login in members])
+            logins += members
         found = [
             {"account": answer.data["Account"], "arn": answer.data["Arn"], "login": login.params}
             for login, (answer,) in zip(logins, answers, strict=True)
@@ -104,7 +115,7 @@ class Aws:
         ]
         if self._regions:
             return [{**each, "regions": list(self._regions)} for each in found]
-        asked = ask.many([(_REGIONS, each["login"]) for each in found])
+        asked = ask.many([(REGIONS, each["login"]) for each in found])
         return [
             {**each, "regions": [one["RegionName"] for one in answer.data["Regions"]] if answer.ok else []}
             for each, (answer,) in zip(found, asked, strict=True)
@@ -134,9 +145,11 @@ class Aws:
         login = self._login(target, params, timeout)
         region = params.get("@region") or target.scope.get("region") or _home(target)
         reply = wire.send(self._clients, login, region, op, params, timeout)
-        if op == GATE and isinstance(reply.data, dict):
+        if op == GATE or not target.scope.get("account"):
+            readable(op, reply.data)
+        if op == GATE:
             with _accounts_lock:
-                _accounts.setdefault(str(reply.data.get("Account")), login)
+                _accounts.setdefault((self._key, reply.data["Account"]), login)
         return reply
 
     @classmethod
@@ -147,9 +160,9 @@ class Aws:
         allowed = [{"Effect": "Allow", "Action": actions, "Resource": "*"}]
         return json.dumps({"Version": "2012-10-17", "Statement": allowed}, indent=2)
 
-    def _members(self, ask: Ask, management: Login) -> list[Login]:
-        """A login for each other account of the organisation that is active."""
-        pages = list(ask.pages(_ACCOUNTS, management.params))
+    def _members(self, ask: Ask, management: Login, own: Container[str]) -> list[Login]:
+        """A login for each account of the organisation that is active and that no login leads to."""
+        pages = list(ask.pages(ACCOUNTS, management.params))
         return [
             Login(
                 management.profile,
@@ -158,7 +171,7 @@ class Aws:
             )
             for page in pages
             for each in (page.data["Accounts"] if page.ok else ())
-            if each["Status"] == "ACTIVE" and each["Arn"].split(":")[4] != each["Id"]
+            if is_open(each) and each["Id"] not in own
         ]
 
     def _tasks(self, target: Target, *, everywhere: bool) -> Iterator[Task]:
@@ -181,16 +194,17 @@ class Aws:
             if login.account == account:
                 return login
         with _accounts_lock:
-            if account in _accounts:
-                return _accounts[account]
+            if known := _accounts.get((self._key, account)):
+                return known
         return self._found(target, account, timeout)
 
     def _found(self, target: Target, account: str, timeout: float) -> Login:
         """A worker in another process finds out again which profile leads to an account."""
         for login in self._logins:
             reply = wire.send(self._clients, login, _home(target), GATE, {}, timeout)
+            readable(GATE, reply.data)
             with _accounts_lock:
-                _accounts[str(reply.data["Account"])] = login
+                _accounts[self._key, reply.data["Account"]] = login
             if reply.data["Account"] == account:
                 return login
         partition = target.principal.split(":")[1]
