@@ -23,6 +23,7 @@ _KNOWN = re.compile(r"([a-z0-9-]+\.)*(kubernetes\.io|cert-manager\.io|helm\.sh)/
 """Annotations of Secrets that say what a Secret is for. Others may hold copies of its values."""
 
 _NOT_KEPT = "[not kept]"
+_RUNS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 
 
 def trimmed(item: Json, values: bool = True) -> Json:
@@ -30,7 +31,8 @@ def trimmed(item: Json, values: bool = True) -> Json:
 
     `managedFields` shrinks to `written_with`, the versions through which fields were set. What
     `kubectl apply` and its like leave in annotations goes. Without `values`, maps of a Secret become lists of
-    names, and so do its annotations that nobody knows.
+    names, and so do its annotations that nobody knows. What containers said when they ended goes too: it is
+    the end of their logs (ContainerStateTerminated.message).
     """
     if not isinstance(item, dict):
         return item
@@ -47,12 +49,24 @@ def trimmed(item: Json, values: bool = True) -> Json:
             if not values:
                 unknown = (name for name in annotations if not _KNOWN.match(name))
                 annotations.update(dict.fromkeys(unknown, _NOT_KEPT))
+    for name in _RUNS:
+        found = at(item, ("status", name))
+        for each in found if isinstance(found, list) else ():
+            _silence(each)
     if not values:
         for name in ("data", "stringData"):
             held = item.pop(name, None)
             if isinstance(held, dict):
                 item[name] = sorted(held)
     return item
+
+
+def _silence(container: Json) -> None:
+    for when in ("state", "lastState"):
+        states = at(container, (when,))
+        for told in states.values() if isinstance(states, dict) else ():
+            if isinstance(told, dict) and "message" in told:
+                told["message"] = _NOT_KEPT
 
 
 def at(item: Json, path: tuple[str, ...]) -> Json:

@@ -280,3 +280,37 @@ def test_which_secrets_a_template_uses_is_kept(recorded: Callable[..., Any], col
     assert workload["redactions"] == []
     assert workload["data"]["template"]["spec"] == spec
     assert workload["data"]["secret_volumes"] == ["app-other", "app-tls"]
+
+
+def test_no_header_and_no_query_that_a_network_policy_names_stays(
+    recorded: Callable[..., Any], collecting: Collecting
+) -> None:
+    header, matched, query = "Zq7-headerP4ss", "Zq7-matchedP4ss", "Zq7-queryP4ss"
+    http = {"headers": [f"X-Key: {header}"], "headerMatches": [{"name": "X-Key", "value": matched}]}
+    rule = {"toPorts": [{"rules": {"http": [http]}}]}
+    server = recorded(34)
+    server.serve("cilium.io/v2", "ciliumnetworkpolicies", "CiliumNetworkPolicy")
+    server.serve("crd.projectcalico.org/v1", "networkpolicies", "NetworkPolicy")
+    meta = {"name": "web", "namespace": "shop"}
+    cilium = {"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": meta}
+    server.add({**cilium, "spec": {"ingress": [rule]}, "specs": [{"ingress": [rule]}]})
+    calico = {"apiVersion": "crd.projectcalico.org/v1", "kind": "NetworkPolicy", "metadata": meta}
+    server.add({**calico, "spec": {"ingress": [{"http": {"paths": [{"exact": f"/?token={query}"}]}}]}})
+    found = collecting(kubeconfig=str(server.kubeconfig()))
+    assert found.ids("kubernetes_cilium_network_policy") == {"CiliumNetworkPolicy/shop/web"}
+    assert found.ids("kubernetes_calico_network_policy") == {"NetworkPolicy/shop/web"}
+    told = b"".join(gzip.decompress(path.read_bytes()) for path in found.folder.rglob("*.gz"))
+    assert [value for value in (header, matched, query) if value.encode() in told] == []
+
+
+def test_why_a_container_ended_is_kept_without_its_last_words(
+    recorded: Callable[..., Any], collecting: Collecting
+) -> None:
+    server = recorded(34)
+    ended = {"exitCode": 137, "reason": "Error", "message": "panic: refused Zq7-lastP4ss"}
+    status = {"containerStatuses": [{"name": "a", "lastState": {"terminated": ended}, "state": {}}]}
+    meta = {"name": "p", "namespace": "shop"}
+    server.add({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {}, "status": status})
+    found = collecting(kubeconfig=str(server.kubeconfig()))
+    (kept_of,) = found.data("kubernetes_pod", "Pod/shop/p")["containerStatuses"]
+    assert kept_of["lastState"]["terminated"] == {**ended, "message": "[not kept]"}
