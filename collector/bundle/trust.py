@@ -1,6 +1,6 @@
 """Whose signatures count: the trust file.
 
-    signers = 2                       # optional: how many of the keys below must have signed; 1 if left out
+    signers = 2                       # optional: that an agent and a witness must have signed; 1 if left out
     stamps = 1                        # optional: how many of the authorities must have stamped; 0 if left out
 
     [[key]]
@@ -56,7 +56,8 @@ __all__ = [
 PURPOSES = ("bundle", "witness")
 _MAX_PEM = 10_000
 _MAX_CERTIFICATES = 256 * 2**10  # a root and its intermediates are a twentieth of it
-_MOST = 8  # signatures or stamps: an envelope holds no more
+_MOST_SIGNERS = 2  # the agent and a witness: an envelope holds no more
+_MOST_STAMPS = 8  # as many authorities as a bundle may be stamped by
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,8 @@ class Trust:
         if not 1 <= self.signers <= len(self.keys) + len(self.identities):
             known = f"{len(self.keys)} keys and {len(self.identities)} identities"
             raise ConfigError(f"trust: {self.signers} signers are required of {known}")
+        if self.signers > 1 and not _both((*self.keys, *self.identities)):
+            raise ConfigError("trust: 2 signers are required, and there is no witness beside an agent")
         if not 0 <= self.stamps_required <= len(self.authorities):
             raise ConfigError(
                 f"trust: {self.stamps_required} stamps are required of {len(self.authorities)} authorities"
@@ -174,6 +177,10 @@ class Trust:
         raise ValueError("; ".join(reasons))
 
 
+def _both(known: Iterable[TrustedKey | Identity]) -> bool:
+    return {each.purpose for each in known} == set(PURPOSES)
+
+
 def load_trust(path: Path) -> Trust:
     """Read a trust file. Raises ConfigError that names file, line and key."""
     return trust_in(read(path))
@@ -185,8 +192,8 @@ def trust_in(document: Document) -> Trust:
     keys = tuple(_trusted(table, path.parent) for table in top.tables("key"))
     authorities = tuple(_authority(table, path.parent) for table in top.tables("authority"))
     identities = tuple(_identity(table, path.parent) for table in top.tables("identity"))
-    stamps = top.integer("stamps", 0, most=_MOST)
-    signers = top.integer("signers", 1, least=1, most=_MOST)
+    stamps = top.integer("stamps", 0, most=_MOST_STAMPS)
+    signers = top.integer("signers", 1, least=1, most=_MOST_SIGNERS)
     top.finish()
     if not keys and not identities:
         raise ConfigError(f"{path}: no key; it needs at least one [[key]] or [[identity]] table")
@@ -195,6 +202,8 @@ def trust_in(document: Document) -> Trust:
         raise top.wrong("two authorities of one name", "authority")
     if signers > (most := len(keys) + len(identities)):
         raise top.wrong(f"more than there are [[key]] and [[identity]] tables, which are {most}", "signers")
+    if signers > 1 and not _both((*keys, *identities)):
+        raise top.wrong('2 need one with purpose = "bundle" and one with purpose = "witness"', "signers")
     if stamps > len(authorities):
         raise top.wrong(f"more than there are [[authority]] tables, which are {len(authorities)}", "stamps")
     return Trust(keys, authorities, stamps, signers, identities)

@@ -129,7 +129,7 @@ def check_signers(
     for number, id_ in enumerate(witnesses, 1):
         times = _times(predicate, dating, number)
         try:
-            signers.append(_signer(envelope, id_, predicate["witness"], trust, times))
+            signers.append(_witness(_signer(envelope, id_, predicate["witness"], trust, times), id_))
         except _DoesNotCount as error:
             notes.append(f"the witness' signature counts for nothing: {error}")
     if len(signers) < expected:
@@ -145,6 +145,13 @@ def check_stamped(dating: Dating, trust: Trust) -> None:
         why = f"; {dating.warnings[0]}" if dating.warnings else ""
         many = f"{len(stamped)} of the {trust.stamps_required} trusted authorities"
         raise VerifyError(f"stamped by {many} that must have{why}")
+
+
+def _witness(known: TrustedKey, id_: str) -> TrustedKey:
+    """A witness is somebody else: the agent's host may have more than one key, as after a rotation."""
+    if known.purpose != "witness":
+        raise _DoesNotCount(f"signature of {known.name}, {id_}: the key is trusted as an agent's alone")
+    return known
 
 
 class _DoesNotCount(VerifyError):  # noqa: N818 - the name says what is the matter with the signature

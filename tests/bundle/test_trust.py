@@ -244,7 +244,11 @@ def test_mistakes_about_authorities_and_numbers_are_one_line(
         "signers = 2\n" + entry
     )
     assert "stamps: more than there are [[authority]] tables" in said("stamps = 1\n" + entry)
-    assert "from 1 to 8" in said("signers = 0\n" + entry)
+    assert "from 1 to 2" in said("signers = 0\n" + entry)
+    other = trust_entry((keys / "ec.pub.pem").read_text(), "b")
+    for twice in (entry + other, (entry + other).replace('"bundle"', '"witness"')):
+        assert 'trust.toml:1: signers: 2 need one with purpose = "bundle"' in said("signers = 2\n" + twice)
+    assert "from 1 to 2" in said("signers = 3\n" + entry + other + other)
     assert "two authorities of one name" in said(entry + authority() + authority())
     assert "url" in said(entry + authority() + 'url = "http://x"\n')
     for content, what in (
@@ -266,6 +270,7 @@ def test_a_trust_that_nothing_can_meet_cannot_be_made() -> None:
     for wrong in (
         lambda: Trust((key,), signers=2),
         lambda: Trust((key,), signers=0),
+        lambda: Trust((key, TrustedKey("b", PublicKey("", "SHA256:y"))), signers=2),
         lambda: Trust((key,), stamps_required=1),
         lambda: Trust((key,), (Authority("a", ()), Authority("a", ()))),
     ):

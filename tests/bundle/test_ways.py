@@ -469,12 +469,20 @@ def key_bit(work: Work) -> bytes:
     return b"\n".join([lines[0], base64.b64encode(bytes(der)), lines[2], b""])
 
 
-def trust(old: str, new: str) -> Act:
+def trust(old: str, new: str, signers: int = 2) -> Act:
     def act(work: Work) -> None:
         assert old in TRUST
-        work.files["trust.toml"] = TRUST.replace(old, new, 1).encode()
+        text = TRUST.replace("signers = 2", f"signers = {signers}", 1).replace(old, new, 1)
+        work.files["trust.toml"] = text.encode()
 
     return act
+
+
+def agent_for_witness(work: Work) -> None:
+    """The host that signs has a key more, as after a rotation; the witness has not signed."""
+    work.files["other.pem"] = (work.keys / "stranger.pub.pem").read_bytes()
+    other = '[[key]]\nname = "other"\npurpose = "witness"\nfile = "other.pem"\n'
+    work.files["trust.toml"] = (TRUST.replace('purpose = "witness"', 'purpose = "bundle"') + other).encode()
 
 
 # The table ----------------------------------------------------------------------------------------------
@@ -685,7 +693,13 @@ KEY_FILES = {
         None,
     ),
     "the key is a witness' alone": Way(
-        trust('purpose = "bundle"', 'purpose = "witness"'), "trusted as a witness' alone", None
+        trust('purpose = "bundle"', 'purpose = "witness"', signers=1), "trusted as a witness' alone", None
+    ),
+    "the witness is a second key of the agent's": Way(
+        trust('purpose = "witness"\n', 'purpose = "bundle"\n'), "signers: 2 need", None
+    ),
+    "the witness is a second key of the agent's, beside a true one's": Way(
+        agent_for_witness, "signed by 1 of the 2.*trusted as an agent's alone", None
     ),
     "more signers are asked for": Way(trust("signers = 2", "signers = 3"), "signers|signed by 2 of", None),
     "more stamps are asked for": Way(trust("stamps = 1", "stamps = 2"), "stamps|stamped by", None),
