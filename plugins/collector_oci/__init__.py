@@ -69,6 +69,11 @@ class OciSink:
         Option("repository", "string", "the repository there, as in acme/evidence", required=True),
         Option("user", "string", "user name, where the registry asks for one"),
         Option("password", "string", "of the user, or a token; give it as ${ENV}"),
+        Option(
+            "token_service",
+            "string",
+            "who may be shown user and password too, as in https://auth.example.org",
+        ),
         Option("ca", "path", "certificates of the authorities to trust, PEM, in place of the system's"),
         Option("chunk", "integer", "bytes that are sent in one request", default=64 << 20),
         Option("timeout", "duration", "what one answer of the registry may take", default="60s"),

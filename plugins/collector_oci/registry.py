@@ -1,7 +1,8 @@
 """Requests to one OCI registry (OCI Distribution Specification 1.1): tokens, blobs, manifests, tags.
 
-TLS everywhere but on loopback. Credentials go to the configured registry, and to the token service that it
-names, over TLS; a redirect of a download is followed without them, an upload is sent nowhere else.
+TLS everywhere but on loopback. Credentials go to the configured registry's host and to the token service
+that is configured, since a registry that was taken over could name any. A redirect of a download is followed
+without them, an upload is sent nowhere else.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Registry:
             raise ConfigError(
                 f"sink oci: repository {self.repository!r}; must be lower case, as acme/evidence"
             )
+        self._trusted = _hosts(self.origin, settings.get("token_service"))
         self._settings = settings
         self._chunk: int = settings["chunk"]
         self._session: Any = None
@@ -203,18 +205,15 @@ class Registry:
         sent = dict(headers or {})
         if own and self._bearer:
             sent["Authorization"] = self._bearer
+        return self._sent(method, url, headers=sent, data=data)
+
+    def _sent(self, method: str, url: str, **more: Any) -> Any:
+        """One request, to whom the configured authorities vouch for."""
         timeout = self._settings["timeout"]
-        ca = self._settings.get("ca")
+        ca = {"verify": self._settings["ca"]} if self._settings.get("ca") else {}
         with _clear_errors(timeout):
             return self._opened().request(
-                method,
-                url,
-                headers=sent,
-                data=data,
-                timeout=timeout,
-                allow_redirects=False,
-                stream=True,
-                **({"verify": ca} if ca else {}),
+                method, url, timeout=timeout, allow_redirects=False, stream=True, **ca, **more
             )
 
     def _opened(self) -> Any:
@@ -242,16 +241,18 @@ class Registry:
         realm = asked.pop("realm", "")
         if not _safe(realm):
             raise SinkRefused("the registry names a token service without TLS")
-        scope = f"repository:{self.repository}:pull,push"
-        with _clear_errors(self._settings["timeout"]):
-            answer = self._opened().get(
-                realm,
-                params={"service": asked.get("service", ""), "scope": scope},
-                headers={"Authorization": basic} if basic else {},
-                timeout=self._settings["timeout"],
-                allow_redirects=False,
-                stream=True,
+        if basic and urlsplit(realm).hostname not in self._trusted:
+            raise SinkRefused(
+                f"the registry names a token service at another host, {urlsplit(realm).netloc!a:.100}, where"
+                " user and password do not go; if they may, name it as token_service"
             )
+        scope = f"repository:{self.repository}:pull,push"
+        answer = self._sent(
+            "GET",
+            realm,
+            params={"service": asked.get("service", ""), "scope": scope},
+            headers={"Authorization": basic} if basic else {},
+        )
         if answer.status_code != 200:
             answer.close()
             raise SinkRefused(
@@ -303,6 +304,15 @@ def _is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _hosts(origin: str, service: str | None) -> set[str | None]:
+    """Whom user and password are sent to. Raises ConfigError for a token service that is no address."""
+    if service is not None and (not _safe(service) or urlsplit(service).path.strip("/")):
+        raise ConfigError(
+            f"sink oci: token_service {service!r}; must be https://host[:port] (http:// on loopback only)"
+        )
+    return {urlsplit(each).hostname for each in (origin, service) if each}
 
 
 def _safe(url: str) -> bool:

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -370,7 +371,9 @@ def test_a_registry_that_refuses_a_second_manifest_by_itself_is_believed() -> No
 
 
 @contextmanager
-def answering(status: int, headers: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
+def answering(
+    status: int, headers: dict[str, str], tls: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, list[str]]]:
     """A server that gives one answer to all; and what it was told."""
     told: list[str] = []
 
@@ -389,10 +392,12 @@ def answering(status: int, headers: dict[str, str]) -> Iterator[tuple[str, list[
             return
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", told
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}", told
     finally:
         server.shutdown()
         thread.join()
@@ -406,6 +411,41 @@ def test_a_password_goes_to_no_token_service_without_tls(realm: str) -> None:
     with answering(401, challenge) as (origin, told), refused:
         put(OciSink({"registry": origin, "repository": "a", "user": "u", "password": "p"}), KEY, b"x")
     assert told == [""]
+
+
+def test_a_password_goes_to_no_other_host_that_the_registry_names_but_to_the_one_that_is_configured() -> None:
+    with answering(403, {}) as (service, shown):
+        elsewhere = service.replace("127.0.0.1", "localhost")
+        challenge = {"WWW-Authenticate": f'Bearer realm="{elsewhere}/token",service="x"'}
+        with answering(401, challenge) as (origin, told):
+            made = {"registry": origin, "repository": "a", "user": "u", "password": "p"}
+            with pytest.raises(SinkRefused, match=r"at another host, 'localhost:.* name it as token_service"):
+                put(OciSink(made), KEY, b"x")
+            assert (shown, told) == ([], [""])
+            with pytest.raises(SinkRefused, match="token service answers 403"):
+                put(OciSink(made | {"token_service": elsewhere}), KEY, b"x")
+            assert shown == ["Basic " + base64.b64encode(b"u:p").decode()]
+            with pytest.raises(SinkRefused, match="token service answers 403"):
+                put(OciSink({"registry": origin, "repository": "a"}), KEY, b"x")
+            assert shown[1:] == [""]  # nobody's password: whoever it is may hear that somebody asks
+
+
+def test_the_token_service_is_held_against_the_configured_authorities(tmp_path: Path) -> None:
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    names = ["-subj", "/CN=tokens", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "9"]
+    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]
+    subprocess.run([*made, *names, *files], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with answering(403, {}, context) as (service, shown):
+        challenge = {"WWW-Authenticate": f'Bearer realm="{service}/token",service="x"'}
+        with answering(401, challenge) as (origin, _):
+            settings = {"registry": origin, "repository": "a", "user": "u", "password": "p"}
+            with pytest.raises(OSError, match="certificate is not trusted"):
+                put(OciSink(settings), KEY, b"x")
+            assert shown == []
+            with pytest.raises(SinkRefused, match="token service answers 403"):
+                put(OciSink(settings | {"ca": str(tmp_path / "cert.pem")}), KEY, b"x")
 
 
 def test_an_upload_is_sent_to_no_other_host() -> None:
@@ -443,6 +483,8 @@ def test_no_two_tags_give_one_key(tag: str) -> None:
         ({"registry": "http://registry.example.org"}, "must be https"),
         ({"registry": "https://u:p@registry.example.org"}, "must be https"),
         ({"registry": "https://registry.example.org/v2"}, "must be https"),
+        ({"token_service": "http://auth.example.org"}, "token_service"),
+        ({"token_service": "auth.example.org"}, "token_service"),
         ({"repository": "Acme"}, "must be lower case"),
         ({"repository": "../x"}, "must be lower case"),
     ],
