@@ -12,6 +12,7 @@ An entry that every sink has stays until it is the head of its series or older
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import logging
@@ -28,6 +29,7 @@ from collector.canonical import dumps, file_sha256, loads
 from collector.deliver import backoff, durable
 from collector.deliver.guard import check_push
 from collector.deliver.leftovers import sweep
+from collector.deliver.readback import check_stored
 from collector.deliver.series import head, parse_key
 from collector.deliver.turns import Over, Turn, side_by_side
 from collector.model import (
@@ -52,7 +54,6 @@ LIMIT = 20 << 30
 SECONDS = 3600.0
 """What sending to one sink may take in one go; the others do not wait for it."""
 
-_CHUNK = 1 << 20
 _NOTES = threading.Lock()  # sinks that are served side by side share the notes of bundles
 
 
@@ -102,7 +103,7 @@ class Outbox:
 
     def check_room(self) -> str:
         """A warning where little room is left, else "". Raises DeliveryError where none is."""
-        used = sum(path.stat().st_size for path in self._files())
+        used = sum(map(_size, self._files()))
         if used >= self._limit:
             raise DeliveryError(
                 f"outbox {self._folder}: {used} bytes wait to be delivered, the limit is {self._limit}; "
@@ -244,6 +245,13 @@ class Outbox:
                 turn.notes.append(f"{about}: {note}")
 
 
+def _size(path: Path) -> int:
+    """Its bytes; none where another series' delivery has just taken it away."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
+
+
 def _collect(turn: Turn, delivered: Delivered) -> None:
     delivered.places.update(turn.places)
     delivered.notes.extend(turn.notes)
@@ -309,6 +317,10 @@ def _send(turn: Turn, entry: Entry) -> str:
             # It was there before: should the next try find it marked, it would take it for its own.
             _mark(turn, entry, _without_sent)
             unread = ""
+    except SinkRefused:
+        if sink.address not in entry.sent:  # nor is what the store may hold in spite of its answer
+            _mark(turn, entry, _without_sent)
+        raise
     try:
         _compare(sink, entry)
     except SinkUnreadable:
@@ -319,8 +331,7 @@ def _send(turn: Turn, entry: Entry) -> str:
 
 
 def _compare(sink: Sink, entry: Entry) -> None:
-    if _stored_sha256(sink, entry.key) != entry.sha256:
-        raise DeliveryError("other bytes are stored under this key")
+    check_stored(sink, entry.key, entry.sha256, entry.path.stat().st_size)
 
 
 def _head(sink: Sink, key: str) -> int | None:
@@ -328,14 +339,6 @@ def _head(sink: Sink, key: str) -> int | None:
         return sink.head(key)
     except SinkUnreadable:
         return None
-
-
-def _stored_sha256(sink: Sink, key: str) -> str:
-    digest = hashlib.sha256()
-    with sink.get(key) as stored:
-        while chunk := stored.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _check_place(sink: Sink, key: str) -> None:

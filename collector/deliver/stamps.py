@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import io
 import logging
+import threading
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +29,10 @@ from collector.bundle.stamp import labels, over_first
 from collector.bundle.statement import parse
 from collector.canonical import dumps, loads
 from collector.deliver import durable
-from collector.deliver.outbox import Outbox
+from collector.deliver.outbox import SECONDS, Outbox
+from collector.deliver.readback import check_stored
 from collector.deliver.series import parse_key
+from collector.deliver.turns import Turn, side_by_side
 from collector.model import DeliveryError, Sink, SinkRefused, SinkTaken, SinkUnreadable, VerifyError
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ __all__ = ["LateStamps", "OwedStamps"]
 log = logging.getLogger(__name__)
 
 _NOTE = ".stamps.json"
-_CHUNK = 1 << 20
+_NOTES = threading.Lock()  # sinks that are served side by side share the notes
 
 
 @dataclass(slots=True)
@@ -90,8 +93,10 @@ class _Note:
 class OwedStamps:
     """The stamps that bundles of an outbox are owed, also those bundles that have left it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seconds: float = SECONDS) -> None:
+        """`seconds`: what one sink may take in one go; the others do not wait for it."""
         self._folder = folder
+        self._seconds = seconds
         self._outbox = Outbox(folder)
 
     def remember(self, series: str) -> None:
@@ -127,11 +132,14 @@ class OwedStamps:
         known = {each.name: each for each in authorities}
         failed: dict[str, str] = {}
         waiting = {each.key.removesuffix(".zip"): each.done for each in self._outbox.entries(series)}
-        for note in list(self._notes(series, late)):
+        notes = list(self._notes(series, late))
+        for note in notes:
             self._fetch(note, known, skip, failed, late)
-            for sink in sinks:
-                if not sink.replaces and sink.address in waiting.get(note.stem, (sink.address,)):
-                    self._serve(note, sink, late)
+        turns = [Turn(sink) for sink in sinks if not sink.replaces]
+        side_by_side(turns, lambda turn: self._serve(turn, notes, waiting), self._seconds)
+        for turn in turns:
+            late.problems += [*turn.notes, *([turn.problem] if turn.problem else [])]
+        for note in notes:
             self._settle(note, sinks, note.stem in waiting)
         return late
 
@@ -166,22 +174,33 @@ class OwedStamps:
             self._write(note)
             late.fetched.append(f"{note.stem}.{label}.tsr")
 
-    def _serve(self, note: _Note, sink: Sink, late: LateStamps) -> None:
-        done = note.done.setdefault(sink.address, [])
-        for rest, data in note.files().items():
-            if rest in done:
+    def _serve(self, turn: Turn, notes: Sequence[_Note], waiting: Mapping[str, Container[str]]) -> None:
+        """Put into a sink what it lacks, beside the bundles that it has; the turn notes what failed."""
+        sink = turn.sink
+        for note in notes:
+            if sink.address not in waiting.get(note.stem, (sink.address,)):
                 continue
-            try:
-                _put(sink, note.stem, rest, data)
-            except (OSError, SinkRefused, DeliveryError) as error:
-                late.problems.append(f"{sink.name} {sink.address}: {note.stem}{rest}: {error}")
-                return
-            except Exception as error:  # a plugin's bug must not keep the other sinks from their stamps
-                log.debug("sink %s failed", sink.name, exc_info=True)
-                why = f"{type(error).__name__}: {error}"
-                late.problems.append(f"{sink.name} {sink.address}: {note.stem}{rest}: {why}")
-                return
-            done.append(rest)
+            for rest, data in note.files().items():
+                if rest in note.done.get(sink.address, ()):
+                    continue
+                try:
+                    _put(sink, note.stem, rest, data)
+                except (OSError, SinkRefused, DeliveryError) as error:
+                    turn.notes.append(f"{sink.name} {sink.address}: {note.stem}{rest}: {error}")
+                    if isinstance(error, OSError):
+                        return  # it is down: what is owed beside other bundles waits, too
+                    break
+                except Exception as error:  # a plugin's bug must not keep the other sinks from their stamps
+                    log.debug("sink %s failed", sink.name, exc_info=True)
+                    why = f"{type(error).__name__}: {error}"
+                    turn.notes.append(f"{sink.name} {sink.address}: {note.stem}{rest}: {why}")
+                    break
+                self._mark(turn, note, rest)
+
+    def _mark(self, turn: Turn, note: _Note, rest: str) -> None:
+        """Write down that a sink has a file, and nothing once its time is over."""
+        with turn.writing(), _NOTES:
+            note.done.setdefault(turn.sink.address, []).append(rest)
             self._write(note)
 
     def _settle(self, note: _Note, sinks: Sequence[Sink], waiting: bool) -> None:
@@ -262,17 +281,5 @@ def _put(sink: Sink, stem: str, rest: str, data: bytes) -> None:
     key, digest = f"{stem}{rest}", hashlib.sha256(data).hexdigest()
     with contextlib.suppress(SinkTaken):
         sink.put(key, io.BytesIO(data), digest, absent=True)
-    try:
-        stored = _stored_sha256(sink, key)
-    except SinkUnreadable:
-        return  # a stamp proves itself: whoever reads it there verifies it
-    if stored != digest:
-        raise DeliveryError("other bytes are stored under this key")
-
-
-def _stored_sha256(sink: Sink, key: str) -> str:
-    digest = hashlib.sha256()
-    with sink.get(key) as stored:
-        while chunk := stored.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    with contextlib.suppress(SinkUnreadable):  # a stamp proves itself: whoever reads it there verifies it
+        check_stored(sink, key, digest, len(data))

@@ -21,6 +21,7 @@ from collector.config import Config, Entry
 from collector.deliver.outbox import Delivered, Outbox
 from collector.deliver.series import OUTBOX, Link, key, next_link, record_head
 from collector.deliver.stamps import LateStamps, OwedStamps
+from collector.deliver.turns import Turn, side_by_side
 from collector.model import ConfigError, Sink, SinkRefused
 from collector.plugins import Plugins
 from collector.toml import shown_path
@@ -46,7 +47,7 @@ class Sent:
 
 def outbox(config: Config) -> Outbox:
     """The outbox of a configuration."""
-    return Outbox(config.state / OUTBOX)
+    return Outbox(config.state / OUTBOX, config.outbox_limit, config.sink_timeout)
 
 
 def made_sinks(config: Config, plugins: Plugins) -> list[Sink]:
@@ -109,15 +110,20 @@ def send(config: Config, plugins: Plugins, as_of: str, *, patient: bool = False)
     # Before a bundle can leave: what it is owed is known from itself alone.
     OwedStamps(config.state / OUTBOX).remember(config.series)
     delivered = outbox(config).deliver(sinks, config.series, patient=patient)
-    for sink in sinks:
-        if sink.address in delivered.sinks:
-            try:
-                sink.prune(f"{config.series}/", as_of)
-            except (OSError, SinkRefused) as error:
-                delivered.problems.append(
-                    f"{sink.name} {sink.address}: old bundles could not be dropped: {error}"
-                )
+    done = [Turn(sink) for sink in sinks if sink.address in delivered.sinks]
+    side_by_side(done, lambda turn: _prune(turn, f"{config.series}/", as_of), config.sink_timeout)
+    delivered.problems += [turn.problem for turn in done if turn.problem]
     return delivered
+
+
+def _prune(turn: Turn, prefix: str, as_of: str) -> None:
+    sink = turn.sink
+    try:
+        sink.prune(prefix, as_of)
+    except Exception as error:  # noqa: BLE001 - the plugin boundary
+        known = isinstance(error, OSError | SinkRefused)
+        why = str(error) if known else f"{type(error).__name__}: {error}"
+        turn.problem = f"{sink.name} {sink.address}: old bundles could not be dropped: {why}"
 
 
 def authorities(config: Config) -> tuple[TimeAuthority, ...]:
@@ -143,7 +149,7 @@ def deliver_stamps(config: Config, plugins: Plugins, skip: Container[str] = ()) 
     Args:
         skip: authorities that are not asked now, since they have just failed.
     """
-    owed = OwedStamps(config.state / OUTBOX)
+    owed = OwedStamps(config.state / OUTBOX, config.sink_timeout)
     return owed.deliver(config.series, authorities(config), made_sinks(config, plugins), skip)
 
 

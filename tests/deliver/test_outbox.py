@@ -199,6 +199,26 @@ def test_other_bytes_under_the_key_are_an_error_and_stay(site: Site) -> None:
     assert entry.path.exists()
 
 
+def test_a_store_that_never_stops_sending_is_not_listened_to_for_ever(site: Site) -> None:
+    class Endless(DirectorySink):
+        def get(self, key: str) -> IO[bytes]:
+            return Path("/dev/zero").open("rb")
+
+    problem = site.run(Endless({"path": str(site.folder / "one")})).problems[0]
+    assert "other bytes are stored under this key" in problem
+    assert len(site.outbox.entries()) == 1
+
+
+def test_what_leaves_while_room_is_counted_takes_none(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another series delivers at the same time, under a lock of its own."""
+    site.run()
+    (entry,) = site.outbox.entries()
+    gone = entry.path.with_name("00000009-001122334455.zip")
+    rglob = Path.rglob
+    monkeypatch.setattr(Path, "rglob", lambda path, pattern: iter([*rglob(path, pattern), gone]))
+    assert site.outbox.check_room() == ""
+
+
 def test_what_is_stored_is_read_back(site: Site) -> None:
     delivered = site.run(Lying({"path": str(site.folder / "store")}))
     assert "other bytes" in delivered.problems[0]
@@ -223,6 +243,19 @@ def test_what_a_stranger_stored_where_nobody_may_read_is_never_taken_for_ours(si
         (problem,) = site.outbox.deliver([sink], "acme").problems
         assert "something is stored under this key, and cannot be read back" in problem
     assert [each.key for each in site.outbox.entries()] == [entry.key]
+
+
+def test_what_a_store_did_not_confirm_and_nobody_may_read_is_not_believed_the_next_time(site: Site) -> None:
+    class Vague(WriteOnly):
+        def put(self, key: str, file: IO[bytes], sha256: str, absent: bool = True) -> None:
+            super().put(key, file, sha256, absent)
+            raise SinkRefused("nothing shows what it holds")
+
+    for told in ("nothing shows what it holds", "cannot be read back", "cannot be read back"):
+        sink = Vague({"path": str(site.folder / "one")})
+        delivered = site.outbox.deliver([sink], "acme") if site.day else site.run(sink)
+        assert told in delivered.problems[0]
+    assert len(site.outbox.entries()) == 1
 
 
 @pytest.mark.parametrize("suffix", [".json", ".zip"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -233,3 +234,37 @@ def test_no_stamp_is_put_beside_a_bundle_that_its_store_has_dropped(site: Site, 
     assert not site.deliver().problems
     assert site.beside(stem, "one") == []
     assert ".tsa.tsr" in site.beside(stem, "two")
+
+
+def test_a_sink_that_never_answers_keeps_no_other_from_its_stamps(site: Site, run: Any) -> None:
+    site.tsa.mode = "down"
+    stem = site.run(run)
+    site.deliver()
+    site.tsa.mode = "good"
+    release = threading.Event()
+
+    class Stuck(DirectorySink):
+        def head(self, key: str) -> int | None:
+            release.wait(60)
+            return super().head(key)
+
+    sinks = [Stuck({"path": str(site.folder / "one")}), site.sinks[1]]
+    try:
+        late = OwedStamps(site.state / "outbox", seconds=5).deliver("acme", site.authorities, sinks)
+    finally:
+        release.set()
+    assert [each for each in late.problems if "not done after 5 s" in each]
+    assert site.beside(stem, "two") == [".sigstore.json", ".tsa.tsr", ".zip"]
+    assert not site.deliver().problems
+    assert site.beside(stem, "one") == [".sigstore.json", ".tsa.tsr", ".zip"]
+
+
+def test_a_stamp_that_one_store_will_not_have_keeps_no_later_one_from_it(site: Site, run: Any) -> None:
+    site.tsa.mode = "down"
+    first, second = site.run(run), site.run(run)
+    site.deliver()
+    site.tsa.mode = "good"
+    (site.folder / "one" / f"{first}.tsa.tsr").write_bytes(b"somebody else's")
+    late = site.deliver()
+    assert [each for each in late.problems if "other bytes are stored" in each]
+    assert site.beside(second, "one") == [".sigstore.json", ".tsa.tsr", ".zip"]
