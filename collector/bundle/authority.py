@@ -129,6 +129,7 @@ def _post(url: str, query: bytes, seconds: float) -> bytes:
         url,
         data=query,
         headers=_headers(),
+        auth=lambda request: request,  # requests would else look into ~/.netrc, and many speak plain HTTP
         timeout=seconds,
         allow_redirects=False,
         stream=True,

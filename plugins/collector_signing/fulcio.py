@@ -131,6 +131,7 @@ def _asked(settings: Mapping[str, Json], token: str, body: Mapping[str, Json]) -
             url.rstrip("/") + _PLACE,
             json=body,
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            auth=lambda request: request,  # requests would else take what ~/.netrc has instead of the token
             timeout=_SECONDS,
             allow_redirects=False,
             stream=True,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +149,7 @@ def test_a_foreign_and_an_expired_certificate_are_refused(stamper: Stampers) -> 
 
 VERIFIES = """
 import sys
+import threading
 from collector.bundle.stamp import check_stamp
 signature, stamp, *certificates = map(bytes.fromhex, sys.stdin.read().split())
 print(check_stamp(stamp, signature, certificates).time)
@@ -302,3 +305,30 @@ def _good(stamper: Stampers) -> tuple[bytes, tuple[bytes, ...]]:
         tsa = stamper()
         _MADE.append((known(tsa).stamp(SIGNATURE), tsa.certificates))
     return _MADE[0]
+
+
+def test_an_authority_is_shown_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most authorities speak plain HTTP, and ~/.netrc may have a `default`."""
+    shown: list[str | None] = []
+
+    class Curious(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            shown.append(self.headers["Authorization"])
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_error(503)
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    (tmp_path / "netrc").write_text("default login somebody password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Curious)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        authority = TimeAuthority("curious", f"http://127.0.0.1:{server.server_port}", ())
+        with pytest.raises(ValueError, match="HTTP status 503"):
+            authority.stamp(b"signature")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert shown == [None]

@@ -332,6 +332,16 @@ def test_what_keeps_a_signer_from_its_certificate_is_one_line_without_the_token(
     )
 
 
+def test_the_token_is_shown_and_no_password_of_netrc(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a password in place of the token nothing would be certified."""
+    (tmp_path / "netrc").write_text("default login somebody password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    settings = {"token_file": str(site.home / "token"), "fulcio": site.url}
+    assert Sigstore(settings).signer().certificates  # type: ignore[attr-defined]
+
+
 def test_a_signer_is_renewed_when_it_is_no_longer_young(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """The certificate of a run that collected for an hour is not the one that it began with."""
     import collector_signing.fulcio as module
