@@ -128,14 +128,15 @@ def verify(
     good = all(each["verified"] for each in (*results, *([store] if store else [])))
     value = {"bundles": results, "store": store, "exit": 0 if good else 1}
     output.give(value, lambda page: _verify_text(results, store, page))
-    if output.quiet and store:
-        for each in store["remarks"]:
-            if each["breaks"]:
-                click.echo(f"collector: {each['where']}: {each['what']}: {each['text']}", err=True)
-    for each in results if output.quiet else ():
-        if not each["verified"]:
-            click.echo(f"collector: {each['bundle']}: {each['error']}", err=True)
+    output.complain(_broken(results, store))
     return 0 if good else 1
+
+
+def _broken(results: Sequence[Json], store: Json) -> list[str]:
+    remarks = [each for each in store["remarks"] if each["breaks"]] if store else []
+    return [f"{each['where']}: {each['what']}: {each['text']}" for each in remarks] + [
+        f"{each['bundle']}: {each['error']}" for each in results if not each["verified"]
+    ]
 
 
 def _verify_text(results: Sequence[Json], store: Json, page: Page) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collector.plugins import Plugins
     from collector.report.page import Page
 
-__all__ = ["MOMENT", "Configured", "Output", "configured", "moment", "printing"]
+__all__ = ["MOMENT", "Configured", "Output", "configured", "discard_output", "moment", "printing"]
 
 _WIDEST = 120  # longer lines are hard to read, however wide the terminal
 _NARROWEST = 40
@@ -52,9 +53,31 @@ class Output:
         return Page(min(max(width, _NARROWEST), _WIDEST), colour=sys.stdout.isatty() and not plain)
 
     def give(self, value: Json, text: Callable[[Page], Iterable[str]]) -> None:
-        """Print one value: as JSON, or as the lines that `text` makes of it."""
+        """Print one value: as JSON, or as the lines that `text` makes of it.
+
+        A reader who leaves early changes nothing of what the command came to.
+
+        Raises:
+            OSError: standard output cannot be written to, as where a disk is full; it is named.
+        """
         if self.quiet:
             return
+        try:
+            self._print(value, text)
+        except BrokenPipeError:
+            discard_output()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, "standard output") from None
+
+    def complain(self, problems: Iterable[str]) -> None:
+        """With `--quiet`, say what is wrong, a line each: else it stands in what `give` prints."""
+        from collector.report.page import clean
+
+        for problem in problems if self.quiet else ():
+            with suppress(OSError):  # the exit code says it to whoever does not read
+                click.echo(f"collector: {clean(problem)}", err=True)
+
+    def _print(self, value: Json, text: Callable[[Page], Iterable[str]]) -> None:
         if self.format == "json":
             import json
 
@@ -62,6 +85,14 @@ class Output:
             return
         for line in text(self.page):
             click.echo(_encodable(line))
+
+
+def discard_output() -> None:
+    """Whoever read our output has left; nothing more may be written, not even at exit."""
+    import os
+    import sys
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _encodable(line: str) -> str:

@@ -112,9 +112,7 @@ def _over_period(
     found = look(asked, trusted(*keys))
     value = period_json(found)
     output.give(value, lambda page: period_text(found, page, listed=bool(frameworks)))
-    if output.quiet:
-        for each in found.holes.contradictions:
-            click.echo(f"collector: {each.where}: {each.what}: {each.text}", err=True)
+    output.complain(f"{each.where}: {each.what}: {each.text}" for each in found.holes.contradictions)
     code: int = value["exit"]
     return code
 

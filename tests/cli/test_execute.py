@@ -92,6 +92,64 @@ def test_reader_who_leaves_early_is_not_told_off(ran: Any) -> None:
     process.stderr.close()
 
 
+def shell(machine: Any, script: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
+    """A command of the collector, `"$@"`, in a script."""
+    return subprocess.run(
+        ["sh", "-c", script, "sh", *machine.command(*arguments)],
+        cwd=machine.work,
+        env=machine.environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_reader_who_leaves_early_leaves_the_exit_code_as_it_is(ran: Any, tmp_path: Path, form: str) -> None:
+    changed = tmp_path / "changed.zip"
+    changed.write_bytes(b"no bundle")
+    script = 'mkfifo pipe; true <pipe & "$@" >pipe; code=$?; rm pipe; exit $code'
+    for bundle, code in ((changed, 1), (ran.bundle, 0)):
+        done = shell(ran.machine, script, "verify", bundle, "--output", form)
+        assert (done.returncode, done.stderr) == (code, "")
+
+
+@pytest.mark.parametrize(("word", "code"), [("--help", 0), ("nonsense", 2)])
+def test_help_and_errors_survive_a_reader_who_left(machine: Any, word: str, code: int) -> None:
+    script = 'mkfifo pipe; true <pipe & "$@" >pipe 2>&1; code=$?; rm pipe; exit $code'
+    assert shell(machine, script, word).returncode == code
+
+
+def test_broken_pipe_that_is_not_our_output_is_no_success(
+    raising: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    raising(BrokenPipeError(32, "Broken pipe"))
+    assert execute(["plan"]) == 2
+    assert capfd.readouterr().err == "collector: Broken pipe\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_closed_streams_change_nothing_of_the_exit_code(ran: Any, tmp_path: Path, closed: str) -> None:
+    changed = tmp_path / "changed.zip"
+    changed.write_bytes(b"no bundle")
+    for bundle, code in ((changed, 1), (ran.bundle, 0)):
+        done = shell(ran.machine, f'"$@" {closed}', "verify", bundle)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+
+
+def test_what_is_opened_does_not_take_the_place_of_a_closed_output(ran: Any) -> None:
+    script = (
+        "import os; from collector.cli import _stand_in; _stand_in(); print(os.open('/', os.O_RDONLY) > 2)"
+    )
+    done = subprocess.run(
+        ["sh", "-c", f'"$1" -c "{script}" <&- 2>&-', "sh", ran.machine.command()[0]],
+        env=ran.machine.environ,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "True\n"
+
+
 def test_full_output_is_one_line(ran: Any) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -101,7 +159,7 @@ def test_full_output_is_one_line(ran: Any) -> None:
             stderr=subprocess.PIPE,
             text=True,
         )
-    assert (done.returncode, done.stderr) == (2, "collector: No space left on device\n")
+    assert (done.returncode, done.stderr) == (2, "collector: standard output: No space left on device\n")
 
 
 def test_output_that_cannot_show_a_letter_shows_its_escape(ran: Any) -> None:
