@@ -102,7 +102,23 @@ def run(
         result = carry_out(config, plugins, as_of=_now(as_of), stop=stop, report=follow, fail_on=fail_on)
     value = result.json()
     output.give(value, lambda page: _screen(value, configured, page))
+    output.complain(_complaints(value))
     return result.exit
+
+
+def _complaints(result: Mapping[str, Json]) -> list[str]:
+    """Why a run did not end with 0, for cron, which passes on what is printed and no exit code."""
+    if not result["exit"]:
+        return []
+    said = {
+        1: "a --fail-on threshold was met",
+        3: f"gaps that no exception accepts ({result['gaps']} in all); `collector readiness` shows them",
+    }
+    about = f"series {result['series']}, number {result['sequence']}"
+    return [
+        *(f"{about}: {problem}" for problem in result["problems"]),
+        *(f"{about}: {text}" for reason, text in said.items() if reason in result["reasons"]),
+    ]
 
 
 def _screen(result: Mapping[str, Json], configured: Configured, page: Page) -> list[str]:

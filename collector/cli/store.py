@@ -48,6 +48,7 @@ def deliver(configured: Configured, output: Output) -> int:
         "problems": [*sent.problems, *late.problems],
     }
     output.give(value, lambda page: _text(value, page))
+    output.complain(value["problems"])
     return 4 if value["problems"] else 0
 
 
@@ -91,6 +92,7 @@ def check(configured: Configured, output: Output) -> int:
     found = [tried(each, name) for each in made_sinks(config, plugins)]
     value = [each.json() for each in found]
     output.give(value, lambda page: _checked(value, page))
+    output.complain(_not_held(value))
     return 0 if all(each.holds for each in found) else 1
 
 
@@ -106,6 +108,15 @@ def _checked(value: Sequence[Mapping[str, Any]], page: Page) -> list[str]:
         )
         lines += [f"  {end}", ""]
     return lines[:-1]
+
+
+def _not_held(value: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        f"{each['sink']} {each['address']}: {_word(row).strip()}: {row['what']}: {row['detail']}"
+        for each in value
+        for row in each["checks"]
+        if row["promised"] and not row["held"]
+    ]
 
 
 def _word(row: Mapping[str, Any]) -> str:

@@ -137,6 +137,20 @@ def test_quiet_run_says_nothing(audited: Any) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_quiet_run_says_why_it_did_not_end_well(audited: Any) -> None:
+    (audited.work / "program/policies/broken.md").write_bytes(b"---\n\xff")
+    (audited.work / "store").write_text("a file where the folder should be")
+    with (audited.work / "collector.toml").open("a") as file:
+        file.write('[[sink]]\nuse = "directory"\npath = "store"\n')
+    done = audited("run", "--quiet", "--fail-on", "fail")
+    assert (done.returncode, done.stdout) == (4, "")
+    undelivered, met, gaps = done.stderr.splitlines()
+    assert undelivered.startswith("collector: series default, number 1: directory ")
+    assert "it stays in the outbox" in undelivered
+    assert met == "collector: series default, number 1: a --fail-on threshold was met"
+    assert "gaps that no exception accepts (1 in all)" in gaps
+
+
 @pytest.mark.parametrize(
     ("fail_on", "code"),
     [(["fail"], 1), (["fail:critical"], 0), (["control"], 1), (["gap"], 0), (["gap", "fail"], 1)],

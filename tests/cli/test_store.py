@@ -93,6 +93,12 @@ def test_deliver_says_what_became_of_the_bundles_that_waited(machine: Any) -> No
     assert (waits.returncode, "Traceback" in waits.stderr) == (4, False)
     assert "Nothing was sent." in waits.stdout
     assert "! " in waits.stdout
+    quiet = machine("deliver", "--quiet")
+    assert (quiet.returncode, quiet.stdout) == (4, "")
+    assert quiet.stderr.startswith("collector: directory ")
+    quiet = machine("sink", "check", "--quiet")
+    assert (quiet.returncode, quiet.stdout) == (1, "")
+    assert "an object is stored" in quiet.stderr
     (machine.work / "in").unlink()
     sent = machine("deliver")
     assert (sent.returncode, sent.stderr) == (0, "")
