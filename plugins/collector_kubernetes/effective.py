@@ -112,19 +112,24 @@ class _Role:
         """Its rules as they hold in a namespace; None: everywhere."""
         place = namespace if namespace in (None, "kube-public") else ""
         if place not in self._held:
-            self._held[place] = [
-                self._rule(number, rule, place)
+            told = [
+                (number, rule, grants(rule, place))
                 for number, rule in enumerate(self.rules)
                 if place is None or rule.get("resources")  # paths lie in no namespace
             ]
+            # Beside a rule that is everything, no other is a right that its holder is without.
+            full = any(flags["full"] for _, _, flags in told)
+            self._held[place] = [
+                self._rule(number, rule, {**flags, "full": full}) for number, rule, flags in told
+            ]
         return self._held[place]
 
-    def _rule(self, number: int, rule: Mapping[str, Json], place: str | None) -> _Rule:
+    def _rule(self, number: int, rule: Mapping[str, Json], flags: Mapping[str, bool]) -> _Rule:
         told = {column: list(rule[name]) for column, name in _RULE.items() if rule.get(name)}
         size = _ROW + sum(len(text) for texts in told.values() for text in texts)
         on = told.get("resources") or told.get("non_resource_urls") or ()
         summary = f"{', '.join(told.get('verbs', ()))} on {', '.join(on)}"[:_LONGEST]
-        columns = {"number": number, "aggregated": self.aggregated, **told, **grants(rule, place)}
+        columns = {"number": number, "aggregated": self.aggregated, **told, **flags}
         return _Rule(columns, size, summary)
 
 
@@ -289,4 +294,4 @@ def _built_in(control: bool | None, subject: _Subject, rule: _Rule) -> bool | No
     return False if many and rule.columns.get("basic") is False else control
 
 
-PERMISSIONS = Derived(kind=KIND, version=1, reads=_READS, compute=_compute)
+PERMISSIONS = Derived(kind=KIND, version=2, reads=_READS, compute=_compute)

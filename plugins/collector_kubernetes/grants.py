@@ -114,7 +114,7 @@ FLAGS = (
     Column("all_verbs", "BOOLEAN", "whether its verbs on resources are *"),
     Column("all_groups", "BOOLEAN", "whether its API groups are *"),
     Column("all_resources", "BOOLEAN", "whether its resources are *"),
-    Column("full", "BOOLEAN", "whether it is every verb on everything"),
+    Column("full", "BOOLEAN", "whether its role gives every verb on everything, by this rule or another"),
     Column("writes", "BOOLEAN", "whether it lets do more than get, list and watch"),
     Column("public_info", "BOOLEAN", "whether it is no more than the server's health and version"),
     Column("basic", "BOOLEAN", "whether it is no more than discovery and looking at one's own rights"),
