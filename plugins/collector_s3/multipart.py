@@ -49,11 +49,12 @@ class Upload:
     headers: Mapping[str, Any]
     condition: Mapping[str, str]
 
-    def send(self, file: IO[bytes], size: int, sha256: str) -> tuple[Mapping[str, Any], bool]:
+    def send(self, file: IO[bytes], size: int, sha256: str) -> tuple[Mapping[str, Any], str, bool]:
         """Send what the store does not hold yet, and complete it.
 
         Returns:
-            The store's answer, and whether an earlier upload went on (with that one's headers).
+            The store's answer, the checksum that it should confirm, and whether an earlier upload went on
+            (with that one's headers).
 
         Raises:
             SinkRefused: the bytes are not those announced, or the store will not have them.
@@ -64,7 +65,8 @@ class Upload:
         upload = found[0] if found else self._begun()
         try:
             parts = self._sent(upload, file, part, sha256, found[1] if found else {})
-            return self._completed(upload, parts), found is not None
+            checksum = composite([each["ChecksumSHA256"] for each in parts])
+            return self._completed(upload, parts, checksum), checksum, found is not None
         except SinkRefused:
             self._abort(upload)
             raise
@@ -104,13 +106,13 @@ class Upload:
                     raise
         raise AssertionError
 
-    def _completed(self, upload: str, parts: list[dict[str, Any]]) -> Mapping[str, Any]:
+    def _completed(self, upload: str, parts: list[dict[str, Any]], checksum: str) -> Mapping[str, Any]:
         with told("completing the upload"):
             answer: Mapping[str, Any] = self.client.complete_multipart_upload(
                 **self.place,
                 UploadId=upload,
                 MultipartUpload={"Parts": parts},
-                ChecksumSHA256=composite([each["ChecksumSHA256"] for each in parts]),
+                ChecksumSHA256=checksum,
                 ChecksumType="COMPOSITE",
                 **self.condition,
             )

@@ -93,16 +93,16 @@ class S3Sink:
         resumed = False
         if size >= multipart.FROM:
             upload = multipart.Upload(self.client, place, headers, condition)
-            answer, resumed = upload.send(file, size, sha256)
+            answer, expected, resumed = upload.send(file, size, sha256)
         else:
-            checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+            expected = base64.b64encode(bytes.fromhex(sha256)).decode()
             with told("storing"):
                 answer = self.client.put_object(
                     **place,
                     Body=file,
                     ContentLength=size,
                     ChecksumAlgorithm="SHA256",
-                    ChecksumSHA256=checksum,
+                    ChecksumSHA256=expected,
                     **condition,
                     **headers,
                 )
@@ -110,7 +110,7 @@ class S3Sink:
             self._canaries[key] = str(answer.get("VersionId", "null"))
         if resumed:
             self._lock_again(place, headers, answer)
-        if "ChecksumSHA256" not in answer:
+        if answer.get("ChecksumSHA256") != expected:
             self._must_be_readable(key)
 
     def get(self, key: str) -> IO[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -9,9 +10,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
 
@@ -324,6 +327,40 @@ def test_a_lost_answer_does_not_hold_up_write_only_delivery(
     assert delivered.problems == []
     assert "sent before, and cut off" in delivered.notes[0]
     assert len(versions(bucket, store, "acme/")) == 1
+
+
+@pytest.mark.parametrize("confirmed", [None, digest(b"other")])
+def test_a_checksum_of_other_bytes_confirms_nothing(
+    confirmed: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that answers 200 to everything, whatever it kept, and lets nobody read."""
+
+    class Vague(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(200 if self.command == "PUT" else 403)
+            if confirmed:
+                told = base64.b64encode(bytes.fromhex(confirmed)).decode()
+                self.send_header("x-amz-checksum-sha256", told)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_HEAD = do_PUT = _answer  # noqa: N815
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "writer")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Vague)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        sink = S3Sink({"bucket": "evidence", "endpoint": f"http://127.0.0.1:{server.server_port}"})
+        with pytest.raises(SinkRefused, match="did not confirm the SHA-256"):
+            put(sink, "acme/20261124T020000Z/00000001-0123456789ab.zip", b"x")
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_a_strangers_object_is_no_delivery(sink: Made, tmp_path: Path, bundle: Any) -> None:
