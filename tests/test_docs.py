@@ -1,16 +1,20 @@
 """Documentation that would become untrue without a word: modules, hooks, links, paths, examples."""
 
 import re
+import shlex
 import tomllib
+from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
+import click
 import pytest
 
 import collector_host
 import collector_program
 from collector import hookspecs
 from collector.assess import examples, mappings
-from collector.cli.app import COMMANDS
+from collector.cli.app import COMMANDS, app
 from collector.plugins import Plugins
 from collector.run.folder import all_kinds
 
@@ -143,6 +147,60 @@ def test_every_command_is_in_the_help_page_and_the_changelog() -> None:
     pages = {page: (TOP / page).read_text() for page in ("docs/help.md", "CHANGELOG.md")}
     assert [command for command in COMMANDS if f"## collector {command}\n" not in pages["docs/help.md"]] == []
     assert [command for command in COMMANDS if f"`{command}`" not in pages["CHANGELOG.md"]] == []
+
+
+SCHEDULE = r"[\d*/,-]+(?: [\d*/,-]+){4} +"
+SHELL_LINE = re.compile(rf"^(?:\$ |{SCHEDULE})?(?:/[\w/]+/)?collector ((?:.*\\\n)*.*)$", re.MULTILINE)
+IN_PROSE = re.compile(r"`collector ((?!COMMAND\b)[^`.]+)`")
+
+
+def words_of(line: str) -> list[str]:
+    """A line as a shell takes it; of an argument that goes on in the next line, what stands before it."""
+    try:
+        return shlex.split(line, comments=True)
+    except ValueError:
+        return re.split("[\"']", line)[0].split()
+
+
+def commands(page: str) -> list[list[str]]:
+    """The collector's commands that a page tells its reader to type, as lists of words."""
+    fences = "\n".join(match[0] for match in FENCE.finditer(page))
+    lines = [line.replace("\\\n", " ") for line in SHELL_LINE.findall(fences)]
+    split = [words_of(line) for line in lines]
+    split += [words_of(line) for line in IN_PROSE.findall(FENCE.sub("", page))]
+    return [list(takewhile(lambda word: word not in "|<" and word[0] != ">", words)) for words in split]
+
+
+def refused(words: Sequence[str]) -> str:
+    """What the command line finds wrong with a command, but for arguments that prose leaves out."""
+    command: click.Command = app
+    rest = list(words)
+    try:
+        while isinstance(command, click.Group) and not rest[0].startswith("-"):
+            _name, found, rest = command.resolve_command(click.Context(command), rest)
+            command = found or command
+        command.make_context(words[0], rest)
+    except click.exceptions.Exit:  # help, version
+        return ""
+    except click.exceptions.MissingParameter:
+        return ""
+    except click.UsageError as error:
+        return error.format_message()
+    return ""
+
+
+@pytest.mark.parametrize("page", [path for path in files(".md") if path.name != "help.md"], ids=name)
+def test_commands_that_pages_show_are_commands(page: Path) -> None:
+    found = {" ".join(words): refused(words) for words in commands(page.read_text())}
+    assert {line: wrong for line, wrong in found.items() if wrong} == {}
+
+
+def test_a_command_that_is_none_is_found() -> None:
+    lines = ["$ collector run --config a.toml", "15 2 * * *  /opt/bin/collector --config a.toml run --quiet"]
+    page = "\n".join(["```", *lines, "```", "`collector rum`"])
+    good, *bad = map(refused, commands(page))
+    assert good == ""
+    assert ["--config" in bad[0], "did you mean run?" in bad[1]] == [True, True]
 
 
 def test_commands_of_make_that_pages_name_exist() -> None:
