@@ -29,7 +29,7 @@ from collector_kubernetes.catalogue import EVERY, Node, catalogue
 from collector_kubernetes.clusters import Clusters
 from collector_kubernetes.containers import CONTAINER
 from collector_kubernetes.kubelets import KUBELET, kubelets
-from collector_kubernetes.objects import records
+from collector_kubernetes.objects import at, records
 from collector_kubernetes.rights import cluster_roles
 from collector_kubernetes.running import COMPONENT, IMAGE, Running
 from collector_kubernetes.served import (
@@ -47,6 +47,7 @@ from collector_kubernetes.workloads import WORKLOAD, workloads
 __all__ = ["Kubernetes"]
 
 _SECRET, _NODE, _POD = "kubernetes_secret", "kubernetes_node", "kubernetes_pod"
+_NAMESPACE = "kubernetes_namespace"
 _OFF, _KEYS = "off", "keys"
 _SECRETS_OFF = "not read unless its [[source]] table says so: the right to list them opens their values"
 _UNNAMED = "the API did not say which resources there are to list"
@@ -197,6 +198,7 @@ class Kubernetes:
     ) -> Iterator[Item]:
         running = Running()
         read = 0
+        missing = set(self._namespaces if node.kind.name == _NAMESPACE else ())
         with self._room:
             for page in ask.pages(op, params):
                 if not page.ok:
@@ -206,9 +208,12 @@ class Kubernetes:
                 if node.kind.name == _NODE and (self._kubelet or not read):
                     yield from kubelets(page, scope, ask, self._kubelet)
                 read += len(page.data["items"])
+                missing -= {at(item, ("metadata", "name")) for item in page.data["items"]}
                 del page  # before the next one takes as much memory
                 if node.limit and read >= node.limit:
                     return  # what is behind is a gap, which the core writes
+        for name in sorted(missing):  # lists within it are empty and not denied: a slip would pass for order
+            yield Gap(_NAMESPACE, scope, Outcome.FAILED, None, f"namespaces: the cluster has no {name!r}")
 
     def _page(
         self,

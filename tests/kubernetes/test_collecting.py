@@ -261,3 +261,12 @@ def test_lists_are_asked_for_side_by_side_and_their_pages_gone_through_one_at_a_
     list(first) if how == "list" else first.close()  # type: ignore[attr-defined]
     second.join(10)
     assert [item.id for item in items] == ["Service/a", "Service/b"]
+
+
+def test_a_namespace_that_is_asked_and_is_not_there_is_a_gap(cluster: Any, collecting: Collecting) -> None:
+    found = collecting(kubeconfig=str(cluster.kubeconfig), namespaces=["default", "defualt"])
+    (gap,) = (gap for gap in found.gaps if gap["kind"] == "kubernetes_namespace")
+    assert gap["reason"] == "failed"
+    assert gap["detail"] == "namespaces: the cluster has no 'defualt'"
+    whole = collecting(kubeconfig=str(cluster.kubeconfig), namespaces=["default"])
+    assert whole.reasons("kubernetes_namespace") == set()
