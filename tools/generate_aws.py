@@ -112,6 +112,7 @@ class _Service:
         self.actions: Mapping[str, Any] = told.get("actions", {})
         self.prefix: str = told.get("prefix", "")
         self.told: list[Mapping[str, Any]] = told.get("kind", [])
+        self.sources: dict[str, list[str]] = {}  # of the kind at hand, by member: calls that tell of it alone
         self.shapes: dict[str, Any] = {}  # shape of an item, by kind, for what is listed within it
         self.lists: dict[str, list[str]] = {}  # operations that lead to a kind's items
         self.paging: dict[str, Any] = {}
@@ -221,6 +222,7 @@ class _Service:
         operations: dict[str, tuple[str, bool]],
     ) -> list[dict[str, Any]]:
         if kind.get("one") and kind.get("each"):
+            self.sources = {}
             return [self.gathered(kind, op)]
         members = self.members(kind, node, op)
         if detail := kind.get("detail"):
@@ -234,6 +236,7 @@ class _Service:
                 elif name not in members:
                     members[name] = (each, [node["detail"]["op"]])
         self.shapes[kind["name"]] = {name: each for name, (each, _) in members.items()}
+        self.sources = {name: calls for name, (_, calls) in members.items()}
         return self.chosen(kind, members, op)
 
     def gathered(self, kind: Mapping[str, Any], op: str) -> dict[str, Any]:
@@ -313,7 +316,8 @@ class _Service:
         )
         calls = [op]
         if told.get("when") or batch:
-            calls = [*lists, op]  # not asked of every item: then it is NULL without a gap
+            # Not asked of every item: then it is NULL without a gap, if whatever says so was told.
+            calls = [*(self.deciding(told, batch) or lists), op]
         type_ = told.get("type") or (
             "JSON" if told.get("json") else self.call_type(op, told, batch is not None)
         )
@@ -322,6 +326,14 @@ class _Service:
             if told.get(mark):
                 made[mark] = True
         return made
+
+    def deciding(self, told: Mapping[str, Any], batch: Mapping[str, Any] | None) -> list[str]:
+        """The calls, beside lists, whose answers say of which items something is asked."""
+        when = condition(told)
+        paths = [when[0]] if when else []
+        paths += [batch["of"]] if batch else []
+        found = [call for path in paths for call in self.sources.get(path.partition(".")[0], [])]
+        return list(dict.fromkeys(found))
 
     def call_type(self, op: str, told: Mapping[str, Any], batch: bool) -> str:
         take = told.get("take", "")

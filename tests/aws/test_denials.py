@@ -94,3 +94,31 @@ def _said(found: Any) -> set[tuple[str, str]]:
             if record["gaps"]:
                 said |= {(kind, call) for call in record["calls"]}
     return said
+
+
+def test_what_was_not_asked_because_a_detail_was_denied_is_a_gap(
+    collecting: Collecting, proxy: Any, moto: Any, session: Callable[..., Any]
+) -> None:
+    """Whether a table has a policy is asked by the ARN that describing it tells."""
+    session(moto.url).client("kinesis").create_stream(StreamName="denied", ShardCount=1)
+    session(moto.url).client("kms").create_key()
+    denied = ("kinesis:DescribeStreamSummary", "kms:DescribeKey")
+    proxy.fault = lambda op, number: "AccessDeniedException" if op in denied else ""
+    found = collecting(services=["kinesis", "kms"], regions=["us-east-1"])
+    for kind, column in (("aws_kinesis_stream", "Policy"), ("aws_kms_key", "Rotation")):
+        assert found.records[kind]
+        for record in found.records[kind]:
+            assert column in {gap["column"] for gap in record["gaps"] if gap["reason"] == "denied"}
+
+
+def test_a_column_that_is_asked_of_some_items_names_the_call_that_says_of_which() -> None:
+    from collector_aws.catalogue import catalogue
+
+    for service in catalogue().values():
+        for node in service.nodes:
+            calls = {column.name: column.calls for column in node.kind.columns}
+            for call in node.calls:
+                paths = ([call.when[0]] if call.when else []) + ([call.batch.of] if call.batch else [])
+                for path in paths:
+                    deciding = set(calls.get(path.partition(".")[0], ()))
+                    assert deciding <= set(calls[call.column]), (node.kind.name, call.column)
