@@ -27,7 +27,7 @@ from collector.canonical import loads
 from collector.model import ConfigError, Json, VerifyError
 from collector.toml import nearest
 
-__all__ = ["Disclosed", "disclose", "is_shown_whole", "used_mappings"]
+__all__ = ["Disclosed", "disclose", "is_shown_whole", "known_kinds", "used_mappings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class _Source:
             )
         self._check_subjects()
         self._trees = {each["name"]: each for each in self._predicate["tree"]["members"]}
-        self._kinds = _kinds(archive)
+        self._kinds = known_kinds(archive)
         self._mappings = used_mappings(archive, scratch)
 
     def _check_subjects(self) -> None:
@@ -173,7 +173,8 @@ class _Source:
         writer.add_chunks(layout.DISCLOSED, size, (piece for each in chosen for piece in each.pieces()))
 
 
-def _kinds(archive: Archive) -> Mapping[str, Mapping[str, Json]]:
+def known_kinds(archive: Archive) -> Mapping[str, Mapping[str, Json]]:
+    """The kinds of a bundle's `kinds.json`. Raises VerifyError where they are not as the format says."""
     try:
         kinds: Mapping[str, Mapping[str, Json]] = loads(archive.read(layout.KINDS))["kinds"]
         list_operations(kinds, kinds)

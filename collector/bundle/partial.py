@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from collector.bundle import layout
 from collector.bundle.archive import Archive
+from collector.bundle.behind import Behind
 from collector.bundle.dated import Dated, beside, check_dates
-from collector.bundle.disclose import is_shown_whole, used_mappings
+from collector.bundle.disclose import is_shown_whole, known_kinds, used_mappings
 from collector.bundle.selection import Asked, Whole, whole
 from collector.bundle.shown import Shown
 from collector.bundle.sign import parse_envelope
@@ -75,7 +76,7 @@ def verify_part(path: Path, trust: Trust) -> VerifiedPart:
         check_stamped(dating, trust)
         _check_members(archive, subjects)
         asked = _asked(archive)
-        shown = _proven(archive, predicate)
+        shown = _proven(archive, asked, predicate)
         wanted = _check_whole(archive, asked, shown, predicate)
     held = {member.name for member in archive.members}
     counts = predicate["counts"]
@@ -118,11 +119,11 @@ def _asked(archive: Archive) -> Asked:
         raise VerifyError(f"{layout.DISCLOSURE}: {error}") from None
 
 
-def _proven(archive: Archive, predicate: Mapping[str, Json]) -> Shown:
+def _proven(archive: Archive, asked: Asked, predicate: Mapping[str, Json]) -> Shown:
     """Hold each line against its tree; lines stand in the order of the archive, each once."""
     trees = {each["name"]: (place, each) for place, each in enumerate(predicate["tree"]["members"])}
     climbers: dict[str, Climber] = {}
-    shown = Shown()
+    shown, behind = Shown(), Behind(asked)
     last = (-1, -1)
     for number, text in enumerate(_texts(archive.window(layout.DISCLOSED)), 1):
         where = f"{layout.DISCLOSED} line {number}"
@@ -135,7 +136,11 @@ def _proven(archive: Archive, predicate: Mapping[str, Json]) -> Shown:
             climbers = {member: Climber(tree["lines"], bytes.fromhex(tree["root"]))}
         if not climbers[member].proves(line, index, path):
             raise VerifyError(f"{where}: its proof does not lead to the root of {member}")
-        shown.take(member, line)
+        try:
+            behind.take(member, shown.take(member, line), where)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise VerifyError(f"{where}: a line that is not of this format") from None
+    behind.check()
     return shown
 
 
@@ -185,9 +190,18 @@ def _check_whole(archive: Archive, asked: Asked, shown: Shown, predicate: Mappin
             mappings = used_mappings(archive, Path(scratch))
         except MappingError as error:
             raise VerifyError(f"mappings: {' '.join(str(error).split())[:300]}") from None
+    _check_known("check", asked.checks, mappings.checks)
+    _check_known("kind", asked.kinds, known_kinds(archive))
     wanted = whole(asked, shown.objectives, mappings)
     shown.check(wanted, predicate)
     return wanted
+
+
+def _check_known(what: str, names: Iterable[str], known: Container[str]) -> None:
+    """None of a kind that was never in the plan are not all of them, nor findings of a check that is not."""
+    for name in names:
+        if name not in known:
+            raise VerifyError(f"{layout.DISCLOSURE}: names {name!a:.200}, and the bundle has no such {what}")
 
 
 def _unproven(asked: Asked, wanted: Whole) -> Iterator[str]:
@@ -199,3 +213,5 @@ def _unproven(asked: Asked, wanted: Whole) -> Iterator[str]:
                 f"that all findings of {check} are here is the discloser's word:"
                 " no control is here whose line counts them"
             )
+    for id_ in asked.records:
+        yield f"that all findings about {id_!a:.200} are here is the discloser's word"

@@ -35,13 +35,14 @@ class Shown:
             layout.LEDGER: _check_call,
         }
 
-    def take(self, member: str, line: bytes) -> None:
-        """Count a line. Raises VerifyError if it is not as the format says."""
+    def take(self, member: str, line: bytes) -> Json:
+        """Count a line, and give what it says. Raises VerifyError if it is not as the format says."""
         try:
             value = loads(line)
         except ValueError:
             raise VerifyError(f"{member}: a line that is no JSON") from None
         self.count(member, (value,))
+        return value
 
     def count(self, member: str, values: Iterable[Json]) -> None:
         """Count lines that are parsed. Raises VerifyError if one is not as the format says."""

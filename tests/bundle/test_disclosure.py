@@ -402,6 +402,11 @@ def cut_too_late(lines: Lines) -> Lines:
 ALTERED: dict[str, tuple[Callable[[Lines], Lines], str]] = {
     "a finding is left out": (drop(in_member("findings")), "findings"),
     "a record is left out": (drop(lambda line: line["line"].startswith('{"record"')), "are disclosed"),
+    "a call behind a record is left out": (drop(in_member("ledger")), "which is not disclosed"),
+    "all calls are left out": (
+        moved(lambda lines: [each for each in lines if not in_member("ledger")(each)]),
+        "which is not disclosed",
+    ),
     "the control is left out": (drop(in_member("controls")), "whose line is not disclosed"),
     "a finding is turned": (
         lambda lines: [
@@ -436,7 +441,7 @@ ALTERED: dict[str, tuple[Callable[[Lines], Lines], str]] = {
     "an inner node as a line": (node_as_leaf, "does not lead|out of order"),
     "a line twice": (lambda lines: [lines[0], *lines], "there twice"),
     "two lines exchanged": (moved(lambda lines: [lines[1], lines[0], *lines[2:]]), "out of order"),
-    "members exchanged": (moved(lambda lines: [*lines[1:], lines[0]]), "out of order"),
+    "members exchanged": (moved(lambda lines: [*lines[-1:], *lines[:-1]]), "out of order"),
     "a key more": (lambda lines: [*lines[:-1], {**lines[-1], "note": "x"}], "canonical"),
     "a key less": (
         lambda lines: [{key: lines[0][key] for key in ("index", "line", "member", "path")}, *lines[1:]],
@@ -511,6 +516,9 @@ FORGED: dict[str, tuple[Callable[[Members], Members], str]] = {
         document(controls=["soc2-2017:CC1.1"]),
         "whose line is not disclosed",
     ),
+    "a kind is named that was never asked for": (document(kinds=["aws_iam_user"]), "no such kind"),
+    "a check is named that is none": (document(checks=["aws-iam-none"]), "no such check"),
+    "a record is named that is not there": (document(records=["logs"]), "whose record is not disclosed"),
     "a kind is named that is not there": (document(kinds=["program_person"]), "are disclosed"),
     "what was asked has a key more": (document(note="x"), "canonical"),
     "what was asked is of another format": (document(format=2), "canonical"),
