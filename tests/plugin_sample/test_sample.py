@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -125,10 +126,18 @@ def _blocks():
     return re.findall(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
+def test_the_table_that_the_guide_shows_is_one_that_the_plugin_takes(sample):
+    (table,) = [block for _, block in _blocks() if block.startswith("[[source]]")]
+    (given,) = tomllib.loads(table)["source"]
+    assert given.pop("use") == sample.BackupServer.name
+    assert set(given) == {option.name for option in sample.BackupServer.options if option.required}
+
+
 def test_each_snippet_of_the_guide_is_part_of_this_plugin():
     files = [*HERE.rglob("*.py"), *HERE.rglob("*.toml")]
     sources = [path.read_text() for path in files]
-    blocks = [(language, block) for language, block in _blocks() if language != "sh"]
+    shells = ("sh", "console")
+    blocks = [each for each in _blocks() if each[0] not in shells and not each[1].startswith("[[source]]")]
     assert len(blocks) > 5
     for _, block in blocks:
         assert any(block in source for source in sources), f"not in the sample:\n{block}"
