@@ -50,8 +50,11 @@ def plan(configured: Configured, as_of: datetime | None, discover: bool, output:
 
     config, plugins = configured.load()
     made_sinks(config, plugins)  # reaches none; a run would refuse a table that cannot be used
-    made, _ = make_plan(config, plugins, _now(as_of), Stop(config.run_timeout), ask=discover)
-    value = plan_json(made, plugins)
+    made, asked = make_plan(config, plugins, _now(as_of), Stop(config.run_timeout), ask=discover)
+    planned = {each.task.target.source for each in made.tasks} | {each.source.name for each in asked}
+    unresolved = [each.use for each in config.sources if each.use not in planned]
+    unanswered = [entry for each in asked for entry in each.ledger if not entry.outcome.answered]
+    value = plan_json(made, plugins, unresolved, unanswered)
     output.give(value, lambda page: plan_text(value, page))
 
 

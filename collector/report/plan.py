@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from collector.model import Json
 from collector.report.page import Page, count, scope_text
 
 if TYPE_CHECKING:
+    from collector.collect.ledger import Entry
     from collector.collect.plan import Plan
     from collector.plugins import Plugins
 
 __all__ = ["plan_json", "plan_text"]
 
 
-def plan_json(made: Plan, plugins: Plugins) -> dict[str, Json]:
-    """The one object that `plan --output json` prints: tasks, and the right that each list call needs."""
+def plan_json(
+    made: Plan, plugins: Plugins, unresolved: Sequence[str] = (), unanswered: Iterable[Entry] = ()
+) -> dict[str, Json]:
+    """The one object that `plan --output json` prints: tasks, and the right that each list call needs.
+
+    Args:
+        made: the plan.
+        plugins: whose kinds it has.
+        unresolved: sources whose targets only discovery can tell, where it was not asked.
+        unanswered: calls of discovery that failed.
+    """
     kinds = plugins.kinds()
     tasks = []
     for planned in made.tasks:
@@ -48,6 +58,10 @@ def plan_json(made: Plan, plugins: Plugins) -> dict[str, Json]:
         "tasks": tasks,
         "absent": [{"kind": each.kind, "scope": dict(each.scope), "why": each.why} for each in made.absent],
         "undiscovered": [{"source": source, "scope": dict(scope)} for source, scope in made.undiscovered],
+        "unresolved": list(unresolved),
+        "unanswered": [
+            {"op": each.op, "outcome": each.outcome.value, "detail": each.detail} for each in unanswered
+        ],
     }
 
 
@@ -65,8 +79,12 @@ def plan_text(value: Mapping[str, Any], page: Page) -> list[str]:
     for each in value["absent"]:
         lines += page.wrap(f"{each['kind']} {scope_text(each['scope'])}: not there: {each['why']}")
     for each in value["undiscovered"]:
-        lines += page.wrap(
-            f"{each['source']} {scope_text(each['scope'])}: discovery failed; targets are missing"
-        )
+        about = f"{each['source']} {scope_text(each['scope'])}".rstrip()
+        lines += page.wrap(f"! {about}: discovery failed; targets are missing", 0, 2)
+    for each in value["unanswered"]:
+        lines += page.wrap(f"{each['op']}: {each['outcome']}: {each['detail']}", 2, 4)
+    for source in value["unresolved"]:
+        what = "what it would ask hangs on what discovery finds; `collector plan --discover` asks that"
+        lines += page.wrap(f"{source}: {what}", 0, 2)
     calls = count(sum(len(rows) for rows in targets.values()), "list call")
     return [*lines, f"{count(len(value['tasks']), 'task')}, {calls} due; nothing was collected"]

@@ -132,6 +132,29 @@ def test_lines_are_json_where_json_was_asked_for(audited: Any) -> None:
     assert all({"time", "level", "message"} <= set(line) for line in lines)
 
 
+NOBODY_THERE = """
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+current-context: c
+users: [{name: u, user: {token: x}}]
+"""
+
+
+def test_plan_says_what_only_discovery_can_tell_and_why_discovery_failed(machine: Any) -> None:
+    pytest.importorskip("kubernetes")
+    (machine.work / "nobody").write_text(NOBODY_THERE)
+    prepared(machine, '[[source]]\nuse = "kubernetes"\nkubeconfig = "nobody"\n')
+    done = machine("plan")
+    assert "kubernetes: what it would ask hangs on what discovery finds" in done.stdout
+    assert json.loads(machine("plan", "--output", "json").stdout)["unresolved"] == ["kubernetes"]
+    done = machine("plan", "--discover")
+    shown = " ".join(done.stdout.split())
+    assert "! kubernetes: discovery failed; targets are missing kubernetes:version: unreachable:" in shown
+    assert "hangs on" not in shown
+
+
 def test_quiet_run_says_nothing(audited: Any) -> None:
     done = audited("run", "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
