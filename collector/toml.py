@@ -425,7 +425,10 @@ def _json(value: Json) -> Json:
     if type(value) is datetime:
         from datetime import UTC
 
-        moment = value if value.tzinfo is None else value.astimezone(UTC)
+        try:
+            moment = value if value.tzinfo is None else value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("no moment between the years 1 and 9999 in UTC") from None
         return moment.replace(tzinfo=None).isoformat() + "Z"
     if type(value) in (date, time):
         return value.isoformat()

@@ -180,7 +180,7 @@ def _check_one(
             raise VerifyError(f"{name}: {why}")
         dating.warnings.append(f"{name}: by no authority of the trust file; it counts for nothing")
         return
-    if stamp.latest < ends - SKEW:
+    if ends - stamp.latest > SKEW:  # a moment less five minutes may be none
         raise VerifyError(f"{name}: {by} made it before the last call that the statement speaks of")
     dating.stamps.append(Dated(by, stamp.time, number, name))
     dating.latest[number] = min(dating.latest.get(number, stamp.latest), stamp.latest)

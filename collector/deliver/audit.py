@@ -11,7 +11,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -250,8 +250,8 @@ def _start(first: Bundle, line: Sequence[Bundle], epoch: str) -> Iterator[Remark
     newest = max(each.as_of for each in line)
     keep = next(each.keep for each in line if each.as_of == newest)
     gone = f"{first.name} starts at number {first.sequence}, the {first.sequence - 1} before it are not here"
-    before = first.as_of - timedelta(seconds=LATE * (first.cadence or 0))
-    if keep is not None and before <= newest - timedelta(seconds=keep):
+    age = (newest - first.as_of).total_seconds() + LATE * (first.cadence or 0)
+    if keep is not None and age >= keep:
         yield Remark("expired", str(first.path), f"{gone}; bundles are kept for {span(keep)}")
     else:
         said = "have no end" if keep is None else f"are kept for {span(keep)}, which does not explain it"

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +17,7 @@ from collector.bundle.seal import SealedBundle
 from collector.bundle.sign import parse_envelope
 from collector.bundle.trust import certificates_in
 from collector.canonical import sha256_hex
+from collector.collect.plan import timestamp
 from collector.config import Config, Entry
 from collector.deliver.outbox import Delivered, Outbox
 from collector.deliver.series import OUTBOX, Link, key, next_link, record_head
@@ -111,7 +112,9 @@ def send(config: Config, plugins: Plugins, as_of: str, *, patient: bool = False)
     OwedStamps(config.state / OUTBOX).remember(config.series)
     delivered = outbox(config).deliver(sinks, config.series, patient=patient)
     done = [Turn(sink) for sink in sinks if sink.address in delivered.sinks]
-    side_by_side(done, lambda turn: _prune(turn, f"{config.series}/", as_of), config.sink_timeout)
+    # A run may be told any moment; nothing is deleted for one that has not come.
+    by = min(as_of, timestamp(datetime.now(UTC)))
+    side_by_side(done, lambda turn: _prune(turn, f"{config.series}/", by), config.sink_timeout)
     delivered.problems += [turn.problem for turn in done if turn.problem]
     return delivered
 

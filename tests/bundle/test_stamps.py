@@ -307,6 +307,21 @@ def _good(stamper: Stampers) -> tuple[bytes, tuple[bytes, ...]]:
     return _MADE[0]
 
 
+def test_no_time_that_a_statement_may_name_breaks_the_verifier(
+    sealed_by: Any, run: Run, stamper: Stampers, keys: Path
+) -> None:
+    """Stamps are looked at before keys, and a stranger may have one of an authority that is trusted."""
+    tsa = stamper()
+    for year in ("0001", "9999"):
+        run[1]["window"] = {"from": "0001-01-01T00:00:00Z", "to": f"{year}-12-31T23:59:59Z"}
+        if year == "0001":
+            run[1]["window"]["to"] = "0001-01-01T00:00:00Z"
+            assert verify(sealed_by(known(tsa)).path, trusting(keys, tsa)).stamps
+        else:
+            with pytest.raises(VerifyError, match="before the last call"):
+                verify(sealed_by(known(tsa)).path, trusting(keys, tsa))
+
+
 def test_an_authority_is_shown_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Most authorities speak plain HTTP, and ~/.netrc may have a `default`."""
     shown: list[str | None] = []

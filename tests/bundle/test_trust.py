@@ -265,6 +265,15 @@ def test_mistakes_about_authorities_and_numbers_are_one_line(
     assert "not a regular file" in said(entry + authority())
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_moment_that_is_none_in_utc_is_one_line(keys: Path, tmp_path: Path, moment: str) -> None:
+    entry = trust_entry((keys / "ed.pub.pem").read_text(), "a")
+    said = complaint(trust_file(tmp_path, f"{entry}until = {moment}\n"))
+    assert "until: no moment between the years 1 and 9999" in said
+    said = complaint(trust_file(tmp_path, f'{entry}until = "{moment}"\n'))
+    assert "until: must be a time such as" in said
+
+
 def test_a_trust_that_nothing_can_meet_cannot_be_made() -> None:
     key = TrustedKey("a", KEY)
     for wrong in (

@@ -96,6 +96,12 @@ def test_a_clean_series_holds_and_nothing_is_remarked(store: Store) -> None:
     assert (found.holds, found.remarks, found.seen, len(found.bundles)) == (True, (), 7, 7)
 
 
+def test_a_store_that_keeps_for_longer_than_there_are_years_is_looked_at_all_the_same(store: Store) -> None:
+    store.nights(2, 3, keep=10**12)
+    (remark,) = looked(store).remarks
+    assert (remark.what, remark.breaks) == ("missing", True)
+
+
 def broken(store: Store) -> None:
     store.nights(1, 2, 3)[1].write_text("no bundle")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, ClassVar
@@ -84,3 +85,21 @@ def test_what_may_wait_is_as_much_as_is_configured(configured: Any) -> None:
     assert "1000 of at most 1200 bytes" in outbox(configured(outbox_limit=1200)).check_room()
     with pytest.raises(DeliveryError, match="1000 bytes wait to be delivered, the limit is 900"):
         outbox(configured(outbox_limit=900)).check_room()
+
+
+def test_nothing_is_dropped_for_a_moment_that_has_not_come(configured: Any) -> None:
+    """`run --as-of 2126-…`, a slip of a finger, would else leave the newest bundle alone."""
+    counted: list[str] = []
+
+    class Counting(DirectorySink):
+        def prune(self, prefix: str, as_of: str) -> Sequence[str]:
+            counted.append(as_of)
+            return super().prune(prefix, as_of)
+
+    plugins: Any = SimpleNamespace(sinks={"stuck": Counting, "fine": Counting})
+    config = configured()
+    assert send(config, plugins, "2126-11-24T02:00:00Z").problems == []
+    assert send(config, plugins, "2020-01-01T00:00:00Z").problems == []
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    assert all(each <= now for each in counted[:2])
+    assert counted[2:] == ["2020-01-01T00:00:00Z"] * 2
