@@ -49,10 +49,7 @@ def trimmed(item: Json, values: bool = True) -> Json:
             if not values:
                 unknown = (name for name in annotations if not _KNOWN.match(name))
                 annotations.update(dict.fromkeys(unknown, _NOT_KEPT))
-    for name in _RUNS:
-        found = at(item, ("status", name))
-        for each in found if isinstance(found, list) else ():
-            _silence(each)
+    _silence(item)
     if not values:
         for name in ("data", "stringData"):
             held = item.pop(name, None)
@@ -61,10 +58,12 @@ def trimmed(item: Json, values: bool = True) -> Json:
     return item
 
 
-def _silence(container: Json) -> None:
-    for when in ("state", "lastState"):
-        states = at(container, (when,))
-        for told in states.values() if isinstance(states, dict) else ():
+def _silence(item: Json) -> None:
+    found = (at(item, ("status", name)) for name in _RUNS)
+    each = (one for statuses in found if isinstance(statuses, list) for one in statuses)
+    states = (at(one, (when,)) for one in each for when in ("state", "lastState"))
+    for state in states:
+        for told in state.values() if isinstance(state, dict) else ():
             if isinstance(told, dict) and "message" in told:
                 told["message"] = _NOT_KEPT
 

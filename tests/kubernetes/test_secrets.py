@@ -282,10 +282,11 @@ def test_which_secrets_a_template_uses_is_kept(recorded: Callable[..., Any], col
     assert workload["data"]["secret_volumes"] == ["app-other", "app-tls"]
 
 
-def test_no_header_and_no_query_that_a_network_policy_names_stays(
+def test_what_policies_of_networks_and_gateways_are_told_does_not_stay(
     recorded: Callable[..., Any], collecting: Collecting
 ) -> None:
     header, matched, query = "Zq7-headerP4ss", "Zq7-matchedP4ss", "Zq7-queryP4ss"
+    option = "Zq7-optionP4ss"
     http = {"headers": [f"X-Key: {header}"], "headerMatches": [{"name": "X-Key", "value": matched}]}
     rule = {"toPorts": [{"rules": {"http": [http]}}]}
     server = recorded(34)
@@ -296,11 +297,15 @@ def test_no_header_and_no_query_that_a_network_policy_names_stays(
     server.add({**cilium, "spec": {"ingress": [rule]}, "specs": [{"ingress": [rule]}]})
     calico = {"apiVersion": "crd.projectcalico.org/v1", "kind": "NetworkPolicy", "metadata": meta}
     server.add({**calico, "spec": {"ingress": [{"http": {"paths": [{"exact": f"/?token={query}"}]}}]}})
+    server.serve("gateway.networking.k8s.io/v1", "gateways", "Gateway")
+    gateway = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": meta}
+    server.add({**gateway, "spec": {"listeners": [{"tls": {"options": {"example.com/password": option}}}]}})
     found = collecting(kubeconfig=str(server.kubeconfig()))
+    assert found.ids("kubernetes_gateway") == {"Gateway/shop/web"}
     assert found.ids("kubernetes_cilium_network_policy") == {"CiliumNetworkPolicy/shop/web"}
     assert found.ids("kubernetes_calico_network_policy") == {"NetworkPolicy/shop/web"}
     told = b"".join(gzip.decompress(path.read_bytes()) for path in found.folder.rglob("*.gz"))
-    assert [value for value in (header, matched, query) if value.encode() in told] == []
+    assert [value for value in (header, matched, query, option) if value.encode() in told] == []
 
 
 def test_why_a_container_ended_is_kept_without_its_last_words(
