@@ -21,6 +21,20 @@ _COMPONENTS = (
 _SYSTEM = "kube-system"
 _MOST_IMAGES = 100_000  # images of one cluster that are told apart; each costs some 300 bytes of memory
 _SHELLS = frozenset({"sh", "bash", "ash", "dash"})
+_LISTS = frozenset(
+    {
+        "authorization-mode",
+        "cors-allowed-origins",
+        "disable-admission-plugins",
+        "enable-admission-plugins",
+        "etcd-servers",
+        "feature-gates",
+        "runtime-config",
+        "tls-cipher-suites",
+    }
+)
+"""Flags that may be given more than once, each time for more of the same."""
+
 _ENDS = frozenset(";&|<>()")  # signs that end a command of a shell
 _UNREAD = "a shell's script starts it, and does not show its flags"
 _STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
@@ -157,16 +171,21 @@ def _own(words: list[str], component: str) -> list[str] | None:
 
 
 def _flags(words: list[str] | None) -> dict[str, Json] | None:
-    """Flags of a Go program: `--name=value`, `--name value`, or `--name` alone; the last of a name counts."""
+    """Flags of a Go program, with `-` or `_` in their names; the last of a name counts, but for lists."""
     if words is None:
         return None
     flags: dict[str, Json] = {}
-    for word, following in zip(words, [*words[1:], "-"], strict=True):
-        if not word.startswith("-"):
-            continue
-        name, given, value = word.lstrip("-").partition("=")
-        if given:
-            flags[name] = value
-        elif name:
-            flags[name] = True if following.startswith("-") else following
+    for name, value in _given(words):
+        before = flags.get(name)
+        more = name in _LISTS and isinstance(before, str) and isinstance(value, str)
+        flags[name] = f"{before},{value}" if more else value
     return flags
+
+
+def _given(words: list[str]) -> Iterator[tuple[str, Json]]:
+    """Names and values of `--name=value`, `--name value`, or `--name` alone."""
+    for word, following in zip(words, [*words[1:], "-"], strict=True):
+        name, given, value = word.lstrip("-").partition("=")
+        if word.startswith("-") and (given or name):
+            alone = True if following.startswith("-") else following
+            yield name.replace("_", "-"), value if given else alone
