@@ -49,6 +49,7 @@ CONTAINER = Kind(
         Column("capabilities_added", "VARCHAR[]", "capabilities that it gets beyond the runtime's own"),
         Column("capabilities_dropped", "VARCHAR[]", "capabilities that it goes without"),
         Column("seccomp", "VARCHAR", "type of its seccomp profile; NULL: not set"),
+        Column("seccomp_annotated", "BOOLEAN", "whether an annotation says so, as servers heed before 1.27"),
         Column("app_armor", "VARCHAR", "type of its AppArmor profile; NULL: not set"),
         Column("selinux_type", "VARCHAR", "type of its SELinux label; NULL: the runtime's"),
         Column("selinux_user", "VARCHAR", "user of its SELinux label"),
@@ -156,8 +157,9 @@ def _security(
     added = capabilities.get("add") or []
     privileged = own.get("privileged") or False
     selinux = either("seLinuxOptions") or {}
-    windows = either("windowsOptions") or {}
     name = each.get("name")
+    seccomp = (either("seccompProfile") or {}).get("type")
+    annotated = _profile(annotations.get(f"{_SECCOMP_OF}{name}") or annotations.get(_SECCOMP))
     return {
         "privileged": privileged,
         "privilege_escalation": True
@@ -168,17 +170,28 @@ def _security(
         "run_as_group": either("runAsGroup"),
         "read_only_root": own.get("readOnlyRootFilesystem") or False,
         "capabilities_added": [str(one).removeprefix("CAP_") for one in added],
-        "capabilities_dropped": [str(one).removeprefix("CAP_") for one in capabilities.get("drop") or ()],
-        "seccomp": (either("seccompProfile") or {}).get("type")
-        or _profile(annotations.get(f"{_SECCOMP_OF}{name}") or annotations.get(_SECCOMP)),
+        "capabilities_dropped": [_dropped(str(one)) for one in capabilities.get("drop") or ()],
+        "seccomp": seccomp or annotated,
+        "seccomp_annotated": not seccomp and bool(annotated),
         "app_armor": (either("appArmorProfile") or {}).get("type")
         or _profile(annotations.get(f"{_APP_ARMOR_OF}{name}")),
         "selinux_type": selinux.get("type"),
         "selinux_user": selinux.get("user"),
         "selinux_role": selinux.get("role"),
         "proc_mount": own.get("procMount") or "Default",
-        "windows_host_process": windows.get("hostProcess") or False,
+        "windows_host_process": _host_process(own, pod),
     }
+
+
+def _dropped(name: str) -> str:
+    """`ALL` drops all; runtimes know no capability that is called `CAP_ALL`, and drop nothing."""
+    return name if name.upper() == "CAP_ALL" else name.removeprefix("CAP_")
+
+
+def _host_process(own: Mapping[str, Json], pod: Mapping[str, Json]) -> bool:
+    """Of Windows' options each is inherited by itself, unlike the parts of a SELinux label."""
+    told = [(one.get("windowsOptions") or {}).get("hostProcess") for one in (own, pod)]
+    return bool(next((one for one in told if one is not None), False))
 
 
 def _profile(annotation: Json) -> str | None:

@@ -65,6 +65,7 @@ WORKLOAD = Kind(
         Column("pod_labels", "JSON", "labels of its pods"),
         Column("service_account", "VARCHAR", "the service account of its pods"),
         Column("automount", "BOOLEAN", "whether it mounts its account's token; NULL: as the account says"),
+        Column("own_token", "BOOLEAN", "whether a volume that it asks for holds that token all the same"),
         Column("host_network", "BOOLEAN", "whether its pods use the node's network"),
         Column("host_pid", "BOOLEAN", "whether its pods see the node's processes"),
         Column("host_ipc", "BOOLEAN", "whether its pods share the node's IPC"),
@@ -227,10 +228,17 @@ def _of_volumes(volumes: Json) -> dict[str, Json]:
         "config_map_volumes": sorted(
             str(told.get("name")) for name, told in (*sources, *parts) if name == "configMap"
         ),
+        "own_token": any(name == "serviceAccountToken" and _for_server(told) for name, told in parts),
         "claims": sorted(
             str(told.get("claimName")) for name, told in sources if name == "persistentVolumeClaim"
         ),
     }
+
+
+def _for_server(token: Mapping[str, Json]) -> bool:
+    """Whether a projected token is one for the API server: it takes no other's (TokenRequest API)."""
+    audience = str(token.get("audience") or "")
+    return not audience or "kubernetes.default" in audience
 
 
 def _names(items: Json) -> list[str]:

@@ -195,3 +195,46 @@ def test_profiles_by_annotation_are_told_as_those_by_field() -> None:
     main = found["Pod/n/a/main"]
     assert (main["app_armor"], main["seccomp"]) == ("Unconfined", "RuntimeDefault")
     assert found["Pod/n/a"]["outdated_annotations"] == sorted(annotations)[0:1] + sorted(annotations)[2:]
+    assert main["seccomp_annotated"]
+    fields = {"securityContext": {"seccompProfile": {"type": "Localhost"}}}
+    main = read("Pod", pod(fields, annotations=annotations))["Pod/n/a/main"]
+    assert (main["seccomp"], main["seccomp_annotated"]) == ("Localhost", False)
+
+
+@pytest.mark.parametrize(
+    ("own", "pods", "told"),
+    [
+        ({}, {"hostProcess": True}, True),
+        ({"runAsUserName": "ContainerUser"}, {"hostProcess": True}, True),
+        ({"hostProcess": False}, {"hostProcess": True}, False),
+        ({"hostProcess": True}, {}, True),
+        ({"runAsUserName": "ContainerUser"}, {}, False),
+    ],
+)
+def test_options_for_windows_are_inherited_one_by_one(own: Object, pods: Object, told: bool) -> None:
+    found = container({"securityContext": {"windowsOptions": own}}, securityContext={"windowsOptions": pods})
+    assert found["windows_host_process"] is told
+
+
+def test_capabilities_are_told_without_their_prefix_but_for_one_that_there_is_not() -> None:
+    capabilities = {"add": ["CAP_NET_ADMIN", "CHOWN"], "drop": ["CAP_NET_RAW", "CAP_ALL", "KILL"]}
+    found = container({"securityContext": {"capabilities": capabilities}})
+    assert found["capabilities_added"] == ["NET_ADMIN", "CHOWN"]
+    assert found["capabilities_dropped"] == ["NET_RAW", "CAP_ALL", "KILL"]
+
+
+@pytest.mark.parametrize(
+    ("source", "held"),
+    [
+        ({"serviceAccountToken": {"path": "token"}}, True),
+        ({"serviceAccountToken": {"path": "token", "audience": "https://kubernetes.default.svc"}}, True),
+        ({"serviceAccountToken": {"path": "token", "audience": "vault"}}, False),
+        ({"secret": {"name": "a"}}, False),
+    ],
+)
+def test_a_token_that_a_volume_brings_is_told(source: Object, held: bool) -> None:
+    spec = {
+        "automountServiceAccountToken": False,
+        "volumes": [{"name": "v", "projected": {"sources": [source]}}],
+    }
+    assert read("Pod", pod(spec))["Pod/n/a"]["own_token"] is held
