@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,10 +43,12 @@ def init(output: Output) -> None:
     public = public_path(key)
     made: dict[Path, bool] = {key: _absent(key, public), public: _absent(key, public)}
     if made[key]:
-        generate_key(key)
+        with _whole(key, public):
+            generate_key(key)
     made[secret] = _absent(secret)
     if made[secret]:
-        create_secret(secret)
+        with _whole(secret):
+            create_secret(secret)
     pem = public.read_text("ascii") if public.is_file() else ""
     made[trust] = bool(pem) and _absent(trust)
     if made[trust]:
@@ -69,8 +73,25 @@ def _absent(*paths: Path) -> bool:
 
 
 def _create(path: Path, text: str) -> None:
-    with path.open("x", encoding="utf-8") as file:
+    with _whole(path), path.open("x", encoding="utf-8") as file:
         file.write(text)
+
+
+@contextmanager
+def _whole(*paths: Path) -> Iterator[None]:
+    """Take away what could not be written to its end, as on a full disk: it would be kept for ever.
+
+    Raises:
+        OSError: what was raised, with the file where it names none.
+    """
+    try:
+        yield
+    except FileExistsError:
+        raise  # somebody else's
+    except OSError as error:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, error.filename or str(paths[0])) from None
 
 
 def _fingerprint(pem: str) -> str | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,15 @@ def test_configuration_is_not_written_where_one_is_found(machine: Any) -> None:
     (machine.home / "config/collector.toml").write_text('[[source]]\nuse = "host"\n')
     machine("init")
     assert not (machine.work / "collector.toml").exists()
+
+
+def test_init_that_cannot_write_leaves_no_half_of_a_file(machine: Any) -> None:
+    script = ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *machine.command("init")]
+    done = subprocess.run(script, cwd=machine.work, env=machine.environ, capture_output=True, text=True)
+    key = machine.home / "config/key.pem"
+    assert (done.returncode, done.stderr) == (2, f"collector: {key}: File too large\n")
+    assert list((machine.home / "config").iterdir()) == []
+    assert machine("init").stdout.count("made") == 5
 
 
 def test_quiet_init_prints_nothing(machine: Any) -> None:
