@@ -13,6 +13,8 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from collector.cli.options import writing_to
+
 if TYPE_CHECKING:
     from collector.bundle.trust import Trust
     from collector.cli.options import Configured
@@ -39,7 +41,9 @@ def opened(path: Path) -> Iterator[Evidence]:
         yield Evidence(path)
         return
     with tempfile.TemporaryDirectory(prefix="collector-bundle-") as scratch:
-        yield Evidence(open_bundle(path, Path(scratch) / "bundle"))
+        with writing_to(f"folder of temporary files (TMPDIR) {Path(scratch).parent}"):
+            folder = open_bundle(path, Path(scratch) / "bundle")
+        yield Evidence(folder)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from collector.cli.options import Output, printing
+from collector.cli.options import Output, printing, writing_to
 
 __all__ = ["disclose"]
 
@@ -49,5 +49,6 @@ def disclose(
     from collector.report.parts import disclosed_json, disclosed_text
 
     asked = Asked(*(tuple(sorted(set(names))) for names in (controls, checks, kinds, records)))
-    value = disclosed_json(write(bundle, asked, out))
+    with writing_to(out):
+        value = disclosed_json(write(bundle, asked, out))
     output.give(value, lambda page: disclosed_text(value, page))

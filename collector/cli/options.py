@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from collector.plugins import Plugins
     from collector.report.page import Page
 
-__all__ = ["MOMENT", "Configured", "Output", "configured", "discard_output", "moment", "printing"]
+__all__ = [
+    "MOMENT",
+    "Configured",
+    "Output",
+    "configured",
+    "discard_output",
+    "moment",
+    "printing",
+    "writing_to",
+]
 
 _WIDEST = 120  # longer lines are hard to read, however wide the terminal
 _NARROWEST = 40
@@ -85,6 +94,23 @@ class Output:
             return
         for line in text(self.page):
             click.echo(_encodable(line))
+
+
+@contextmanager
+def writing_to(place: str | Path) -> Iterator[None]:
+    """Name the place that a command writes to where it is full; what the system says names none, or a source.
+
+    Raises:
+        OSError: what was raised.
+    """
+    import errno
+
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise OSError(error.errno, error.strerror, str(place)) from error
 
 
 def discard_output() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collector.cli.options import MOMENT, Configured, Output, configured, printing
+from collector.cli.options import MOMENT, Configured, Output, configured, printing, writing_to
 
 if TYPE_CHECKING:
     from collector.model import Json
@@ -101,7 +101,8 @@ def run(
 
     config, plugins = configured.load()
     for_pages()
-    with _stoppable() as stop, Follower(output) as follow:
+    place = f"state folder {config.state}"
+    with _stoppable() as stop, Follower(output) as follow, writing_to(place):
         result = carry_out(config, plugins, as_of=_now(as_of), stop=stop, report=follow, fail_on=fail_on)
     value = result.json()
     output.give(value, lambda page: _screen(value, configured, page))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collector.cli.options import Configured, Output, configured, printing
+from collector.cli.options import Configured, Output, configured, printing, writing_to
 
 if TYPE_CHECKING:
     from collector.report.page import Page
@@ -37,7 +37,7 @@ def deliver(configured: Configured, output: Output) -> int:
     from collector.run.delivery import deliver_stamps, send
 
     config, plugins = configured.load()
-    with hold(config.state, config.series):
+    with writing_to(f"state folder {config.state}"), hold(config.state, config.series):
         sent = send(config, plugins, timestamp(datetime.now(UTC)))
         late = deliver_stamps(config, plugins)
     value = {

@@ -226,6 +226,13 @@ def test_what_cannot_be_delivered_is_exit_4_and_goes_out_later(audited: Any) -> 
     assert len(list((audited.work / "store").rglob("*.zip"))) == 1
 
 
+def test_full_state_folder_is_named(audited: Any) -> None:
+    script = ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *audited.command("run", "--quiet")]
+    done = subprocess.run(script, cwd=audited.work, env=audited.environ, capture_output=True, text=True)
+    state = audited.home / "state"
+    assert (done.returncode, done.stderr) == (2, f"collector: state folder {state}: File too large\n")
+
+
 def test_flags_go_before_environment_and_file(audited: Any) -> None:
     done = audited("run", "--series", "flag", "--output", "json", COLLECTOR_SERIES="environment")
     assert json.loads(done.stdout)["series"] == "flag"
