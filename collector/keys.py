@@ -59,6 +59,13 @@ class Keys:
             "person:" + hmac.digest(self.person, value.strip().lower().encode(), "sha256").hex()[:_DIGEST_HEX]
         )
 
+    def configuration_digest(self, sha256: str) -> str:
+        """What a statement says of the configuration, from its own SHA-256: it tells two apart, and no guess.
+
+        A partial bundle shows the statement, whose reader would else try roles, hosts and stores.
+        """
+        return hmac.digest(self.salt, b"configuration " + sha256.encode(), "sha256").hex()
+
     def answer_digest(self, canonical: bytes) -> str:
         """The digest of a parsed answer, as the ledger holds it."""
         return "hmac:" + hmac.digest(self.answer, canonical, "sha256").hex()

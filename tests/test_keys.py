@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -52,6 +54,15 @@ def test_equal_secrets_have_equal_digests_and_others_do_not(secret: bytes, one: 
     assert keys.redaction(one) != keys.answer_digest(one.encode())
     assert len(keys.redaction(one)) == len("hmac:") + 32
     assert keys.redaction(one) != Keys(bytes(32)).redaction(one) or secret == bytes(32)
+
+
+@given(SECRETS, TEXT, TEXT)
+def test_a_configuration_is_told_from_others_and_cannot_be_guessed(secret: bytes, one: str, two: str) -> None:
+    digests = [hashlib.sha256(each.encode()).hexdigest() for each in (one, two)]
+    shown = [Keys(secret).configuration_digest(each) for each in digests]
+    assert (shown[0] == shown[1]) == (one == two)
+    assert re.fullmatch("[0-9a-f]{64}", shown[0])
+    assert shown[0] != Keys(bytes(32)).configuration_digest(digests[0]) or secret == bytes(32)
 
 
 @given(SECRETS, TEXT)

@@ -228,7 +228,7 @@ class _Steps:
         stated = facts(
             plan=gathered.plan,
             plugins=self.plugins,
-            configuration=self.config.digest,
+            configuration=self.keys.configuration_digest(self.config.digest),
             collected=gathered.collected,
             segments=gathered.segments,
             derived=gathered.derived,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import subprocess
@@ -11,6 +12,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+
+from collector.config import load
+from collector.keys import load_secret
+from collector.plugins import load as plugins
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.xdist_group("first run")  # one first run is enough
@@ -43,6 +48,20 @@ def test_it_verifies_with_our_program_and_again_by_performing_it(first: Any) -> 
     done = first.machine("verify", first.bundle, "--reperform", "--output", "json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["bundles"][0]["verified"]
+
+
+def test_what_is_configured_is_told_apart_by_who_has_the_secret_key_alone(
+    first: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of a bundle has the statement too, and its reader might try what could stand there."""
+    home = first.machine.home
+    monkeypatch.chdir(home)
+    config = load(Path("collector.toml"), plugins(), environ=first.machine.environ)
+    with zipfile.ZipFile(first.bundle) as archive:
+        envelope = json.loads(archive.read("statement.dsse.json"))
+    said = json.loads(base64.b64decode(envelope["payload"]))["predicate"]["configuration"]
+    assert said != config.digest
+    assert said == load_secret(home / "config" / "secret.key").configuration_digest(config.digest)
 
 
 def test_it_verifies_with_openssl_alone(first: Any) -> None:
