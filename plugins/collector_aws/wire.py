@@ -95,6 +95,8 @@ def _following(
     tokens = {name: plain(token) for name, path in paging.tokens if (token := _last(answer, path))}
     if paging.more and not tokens:
         raise CallFailed("truncated", "the answer says that there is more, and not how to ask for it")
+    if tokens and all(params.get(name) == token for name, token in tokens.items()):
+        raise CallFailed("truncated", "the answer leads to the page that was asked for, again and again")
     return {**params, **tokens} if tokens else None
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from collector.model import Outcome
+
 Collecting = Callable[..., Any]
 
 EVENT = {
@@ -47,14 +49,25 @@ def test_events_beyond_the_bound_are_a_gap(collecting: Collecting, proxy: Any) -
     numbers = iter(range(10_000))
 
     def events(body: bytes) -> tuple[int, Any]:
-        more = {"NextToken": "more"} if b'"root"' in body else {}
-        return 200, {"Events": [{**EVENT, "EventId": f"event-{next(numbers)}"}], **more}
+        number = next(numbers)
+        more = {"NextToken": f"after-{number}"} if b'"root"' in body else {}
+        return 200, {"Events": [{**EVENT, "EventId": f"event-{number}"}], **more}
 
     proxy.answers["cloudtrail:LookupEvents"] = events
     found = collecting(services=["cloudtrail"], regions=["us-east-1"])
     reasons = {gap["reason"] for gap in found.gaps if gap["kind"] == "aws_cloudtrail_root_event"}
     assert reasons == {"truncated"}
     assert len(found.records["aws_cloudtrail_root_event"]) == 10
+
+
+def test_a_list_that_leads_back_to_the_page_that_was_asked_for_is_truncated(
+    collecting: Collecting, proxy: Any
+) -> None:
+    proxy.answers["secretsmanager:ListSecrets"] = lambda body: (200, {"SecretList": [], "NextToken": "same"})
+    found = collecting(services=["secretsmanager"], regions=["us-east-1"])
+    pages = [call.outcome for call in found.calls if call.op == "secretsmanager:ListSecrets"]
+    assert sorted(pages) == [Outcome.OK, Outcome.TRUNCATED]
+    assert {gap["reason"] for gap in found.gaps} == {"truncated"}
 
 
 @pytest.mark.parametrize(
