@@ -115,12 +115,12 @@ def run(
         DeliveryError: the outbox is full; nothing was collected.
     """
     keys = load_secret(config.secret_key)
-    signers = _signers(config, plugins)
     authorities = delivery.authorities(config)
     delivery.made_sinks(config, plugins)  # none is reached yet; a table that cannot be used is found now
     exceptions = exceptions_of.load(config.exceptions)
     notes = [note for note in (delivery.outbox(config).check_room(),) if note]
     with hold(config.state, config.series), ExitStack() as stack:
+        signers = _signers(config, plugins)  # with the lock in hand: a rotation may just have ended
         stack.enter_context(_redacted_logs(keys))
         scratch = _fresh(config.state / "runs" / config.series)
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)

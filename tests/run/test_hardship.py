@@ -34,6 +34,15 @@ def test_two_runs_at_once_are_one_run_and_one_line(machine: Any) -> None:
     assert "another run holds the lock (pid " in one_line(done.stderr)
 
 
+def test_no_key_is_in_hand_before_the_lock_is(machine: Any) -> None:
+    """A rotation holds the lock: whoever had read the old key before would sign with it afterwards."""
+    (machine.home / "config" / "key.pem").unlink()
+    with hold(machine.home / "state", "default"):
+        assert machine("run").returncode == 75
+    done = machine("run")
+    assert (done.returncode, "no such key file" in done.stderr) == (2, True)
+
+
 def test_a_key_that_others_can_read_stops_a_run_before_it_asks_anyone(machine: Any) -> None:
     (machine.home / "config" / "key.pem").chmod(0o644)
     done = machine("run")
