@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 import os
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +44,8 @@ class Connection:
             CallFailed: there is no token any more, or it is none that a header can hold.
         """
         try:
-            bearer = self.configuration.auth_settings().get("BearerToken")
+            with _unsaid():
+                bearer = self.configuration.auth_settings().get("BearerToken")
         except Exception as error:  # noqa: BLE001 - the client runs on whatever files and programs say
             raise CallFailed("login", _line(error)) from None
         value = str(bearer["value"] or "").strip() if bearer else ""
@@ -121,9 +123,10 @@ class Clusters:
             config.load_incluster_config(configuration)
             return
         program = self._program(name)
-        config.load_kube_config(
-            self._kubeconfig or None, name, client_configuration=configuration, persist_config=False
-        )
+        with _unsaid():
+            config.load_kube_config(
+                self._kubeconfig or None, name, client_configuration=configuration, persist_config=False
+            )
         if program and not (configuration.api_key or configuration.cert_file):
             raise ValueError("the program that its user runs to log in gave no credentials")
 
@@ -179,6 +182,28 @@ class Clusters:
                 why = "it has no lists of contexts and users with names"
                 raise ValueError(f"kubeconfig: {path}: {why}") from None
         return merged
+
+
+class _NotTheClients(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.module != "kube_config"
+
+
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """While it lasts, the client does not log what a program that logs in said of its failure.
+
+    That may be the credentials. A handler must be there meanwhile: the client logs by `logging.error`, which
+    would set one up for good.
+    """
+    root, quiet, none = logging.getLogger(), _NotTheClients(), logging.NullHandler()
+    root.addFilter(quiet)
+    root.addHandler(none)
+    try:
+        yield
+    finally:
+        root.removeHandler(none)
+        root.removeFilter(quiet)
 
 
 def _table(told: Mapping[str, Json], key: str) -> Mapping[str, Json]:

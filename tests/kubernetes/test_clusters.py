@@ -299,6 +299,31 @@ def test_a_program_that_fails_is_no_reason_to_ask_as_nobody(
     assert "gave no credentials" in call.detail
 
 
+def test_what_a_program_says_of_its_failure_is_not_logged(
+    cluster: Any, kubeconfig: Any, tmp_path: Path
+) -> None:
+    program = tmp_path / "login"
+    program.write_text(f"#!/bin/sh\necho 'refused {SECRET}' >&2\nexit 1\n")
+    program.chmod(0o700)
+    told = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never"}
+    user = {"exec": {**told, "command": str(program)}}
+    file = kubeconfig(tmp_path / "exec", {"exec": {**cluster.server(), "user": user}})
+    script = (
+        "import logging, sys\n"
+        "from collector_kubernetes.clusters import Clusters\n"
+        "from collector.model import CallFailed\n"
+        "try:\n    Clusters(sys.argv[1], (), True).connection('exec')\n"
+        "except CallFailed as error:\n    print(error)\n"
+        "print(logging.getLogger().handlers, logging.getLogger().filters)\n"
+    )
+    command = [sys.executable, "-c", script, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "gave no credentials" in done.stdout
+    assert done.stdout.endswith("[] []\n")  # what others log is left as it was
+    assert done.stderr == ""
+    assert SECRET not in done.stdout
+
+
 def certificate(cluster: Any, folder: Path, until: datetime) -> tuple[Path, Path]:
     """A client certificate of the cluster's authority with an end of its own."""
     key = ec.generate_private_key(ec.SECP256R1())
