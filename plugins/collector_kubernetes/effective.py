@@ -279,7 +279,8 @@ def _of_control_plane(binding: Written, role: _Role | None, subject: _Subject) -
     if name == _ADMIN:
         meant = subject.audience == MASTERS
     elif subject.kind == "ServiceAccount":
-        meant = name.startswith("system:") and subject.namespace == _SYSTEM and subject.name != "default"
+        own = name.rpartition(":")[2].removeprefix("leader-locking-")
+        meant = name.startswith("system:") and (subject.namespace, subject.name) == (_SYSTEM, own)
     else:
         meant = name.startswith("system:") and subject.name.startswith("system:")
     if not meant:
