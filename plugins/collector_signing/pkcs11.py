@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import PyKCS11  # type: ignore[import-untyped]
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
@@ -26,6 +27,8 @@ __all__ = ["TokenSigner"]
 _P256 = bytes.fromhex("06082a8648ce3d030107")  # the object identifier prime256v1 in DER
 _WANTED = "must be Ed25519 or on P-256"
 
+Result = TypeVar("Result")
+
 
 class TokenSigner(Made):
     """A key in a token. Each signature is a session of its own, closed again at once.
@@ -38,13 +41,7 @@ class TokenSigner(Made):
         self._settings = settings
         self._which = _template(settings)
         self._library = PyKCS11.PyKCS11Lib()
-        try:
-            self._library.load(settings["module"])
-        except PyKCS11.PyKCS11Error:
-            raise ConfigError(f"[sign] module: {settings['module']}: no PKCS#11 library") from None
-        with self._session() as session:
-            self._find(session, PyKCS11.CKO_PRIVATE_KEY)
-            self._public = _public(session, self._find(session, PyKCS11.CKO_PUBLIC_KEY))
+        self._public = _apart(self._looked_up)
 
     @property
     def public_key(self) -> Key:
@@ -53,16 +50,26 @@ class TokenSigner(Made):
 
     def sign(self, payload: bytes) -> Signature:
         """Sign in the token: the whole payload with Ed25519, its SHA-256 with ECDSA."""
+        return Signature(self._public.keyid, _apart(lambda: self._signed(payload)).hex())
+
+    def _looked_up(self) -> SSlibKey:
+        try:
+            self._library.load(self._settings["module"])
+        except PyKCS11.PyKCS11Error:
+            raise ConfigError(f"[sign] module: {self._settings['module']}: no PKCS#11 library") from None
+        with self._session() as session:
+            self._find(session, PyKCS11.CKO_PRIVATE_KEY)
+            return _public(session, self._find(session, PyKCS11.CKO_PUBLIC_KEY))
+
+    def _signed(self, payload: bytes) -> bytes:
         with self._session() as session:
             private = self._find(session, PyKCS11.CKO_PRIVATE_KEY)
             if self._public.keytype == "ed25519":
-                made = bytes(session.sign(private, payload, PyKCS11.Mechanism(PyKCS11.CKM_EDDSA, None)))
-            else:
-                digest = hashlib.sha256(payload).digest()
-                raw = bytes(session.sign(private, digest, PyKCS11.Mechanism(PyKCS11.CKM_ECDSA, None)))
-                half = len(raw) // 2  # r and s, of equal length (PKCS #11 v3.0, 2.3.1)
-                made = encode_dss_signature(int.from_bytes(raw[:half]), int.from_bytes(raw[half:]))
-        return Signature(self._public.keyid, made.hex())
+                return bytes(session.sign(private, payload, PyKCS11.Mechanism(PyKCS11.CKM_EDDSA, None)))
+            digest = hashlib.sha256(payload).digest()
+            raw = bytes(session.sign(private, digest, PyKCS11.Mechanism(PyKCS11.CKM_ECDSA, None)))
+            half = len(raw) // 2  # r and s, of equal length (PKCS #11 v3.0, 2.3.1)
+            return encode_dss_signature(int.from_bytes(raw[:half]), int.from_bytes(raw[half:]))
 
     @contextmanager
     def _session(self) -> Iterator[Any]:
@@ -105,6 +112,13 @@ class TokenSigner(Made):
             half = "private" if kind == PyKCS11.CKO_PRIVATE_KEY else "public"
             raise ConfigError(f"[sign] key: {len(found)} {half} keys in the token fit, it must be one")
         return found[0]
+
+
+def _apart(work: Callable[[], Result]) -> Result:
+    """Use the token in a thread of its own: a module that shares the process's OpenSSL leaves errors in the
+    thread's queue, which the next TLS connection that is read there takes for its own."""
+    with ThreadPoolExecutor(1, thread_name_prefix="token") as pool:
+        return pool.submit(work).result()
 
 
 def _template(settings: Mapping[str, Json]) -> list[tuple[int, Any]]:

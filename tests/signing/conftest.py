@@ -7,10 +7,12 @@ import hashlib
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -58,6 +60,26 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         done(*tool, "--keypairgen", "--key-type", kind, "--label", label, "--id", f"0{number}")
     yield {"module": MODULE, "token": "one", "pin": "98765"}
     patch.undo()
+
+
+@pytest.fixture
+def connected(tmp_path: Path) -> tuple[ssl.SSLObject, ssl.SSLObject]:
+    """Both ends of a TLS connection that has been set up and carries nothing yet."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=here"
+    done(*new.split(), "-keyout", key, "-out", certificate)
+    trusting, serving = (ssl.SSLContext(each) for each in (ssl.PROTOCOL_TLS_CLIENT, ssl.PROTOCOL_TLS_SERVER))
+    trusting.load_verify_locations(certificate)
+    serving.load_cert_chain(certificate, key)
+    one, two = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trusting.wrap_bio(one, two, server_hostname="here")
+    server = serving.wrap_bio(two, one, server_side=True)
+    for each in (client, server, client, server):
+        with suppress(ssl.SSLWantReadError):
+            each.do_handshake()
+    with pytest.raises(ssl.SSLWantReadError):
+        client.read(1)  # what a server sends after it, tickets, is read
+    return client, server
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,6 +52,16 @@ def signs(openssl: Openssl, pae: Pae) -> Callable[[Any], None]:
 @pytest.mark.parametrize("which", [{"key": "ed"}, {"key": "ec"}, {"id": "01"}, {"key": "ec", "id": "01"}])
 def test_what_a_token_signs_openssl_verifies(token: Any, signs: Any, which: dict[str, str]) -> None:
     signs(Pkcs11({**token, **which}))
+
+
+def test_connections_that_are_open_stay_so_whatever_a_token_leaves_behind(
+    token: Any, connected: tuple[ssl.SSLObject, ssl.SSLObject]
+) -> None:
+    client, server = connected
+    Pkcs11({**token, "key": "ec"}).signer().sign(b"payload")
+    for each in (client, server):
+        with pytest.raises(ssl.SSLWantReadError):
+            each.read(1)
 
 
 @pytest.mark.parametrize(
