@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -140,13 +141,18 @@ def shells() -> list[list[str]]:
 
 @pytest.fixture
 def spawned() -> Iterator[Callable[[str], bool]]:
-    """Whether a process with this word in its arguments is alive."""
+    """Whether a process with these arguments stays alive; one that was killed may take its time to end."""
 
-    def alive(word: str) -> bool:
-        found = subprocess.run(
-            ["ps", "axww", "-o", "args="], capture_output=True, text=True, check=True
-        ).stdout
-        return any(word in line for line in found.splitlines() if "ps axww" not in line)
+    def alive(arguments: str) -> bool:
+        for _ in range(100):
+            if not now(arguments):
+                return False
+            time.sleep(0.1)
+        return True
+
+    def now(arguments: str) -> bool:
+        ps = subprocess.run(["ps", "axww", "-o", "args="], capture_output=True, text=True, check=True)
+        return arguments in ps.stdout.splitlines()
 
     yield alive
 

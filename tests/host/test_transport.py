@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import pytest
 from collector_host.transport import LocalTransport, Transport
 
 LOCAL = LocalTransport()
+MINE = os.getpid()  # another run of these tests may be going on
 
 
 def test_it_is_a_transport() -> None:
@@ -35,23 +37,23 @@ def test_input_that_nobody_reads_is_no_error() -> None:
 def test_a_command_that_hangs_is_ended_with_its_children(spawned: Callable[[str], bool]) -> None:
     began = time.monotonic()
     with pytest.raises(TimeoutError, match=r"0\.5 seconds"):
-        LOCAL.run(["sh", "-c", "sleep 61.25 & sleep 61.25"], b"", 0.5, 100)
+        LOCAL.run(["sh", "-c", f"sleep 61.{MINE} & sleep 61.{MINE}"], b"", 0.5, 100)
     assert time.monotonic() - began < 30
-    assert not spawned("sleep 61.25")
+    assert not spawned(f"sleep 61.{MINE}")
 
 
 def test_a_child_that_keeps_the_pipe_does_not_hold_up_the_answer(spawned: Callable[[str], bool]) -> None:
     began = time.monotonic()
-    done = LOCAL.run(["sh", "-c", "sleep 62.25 & echo answer"], b"", 10, 100)
+    done = LOCAL.run(["sh", "-c", f"sleep 62.{MINE} & echo answer"], b"", 10, 100)
     assert done.stdout == b"answer\n"
     assert time.monotonic() - began < 30
-    assert not spawned("sleep 62.25")
+    assert not spawned(f"sleep 62.{MINE}")
 
 
 def test_a_command_that_ignores_signals_is_ended_too(spawned: Callable[[str], bool]) -> None:
     with pytest.raises(TimeoutError):
-        LOCAL.run(["sh", "-c", "trap '' TERM INT HUP; while :; do sleep 63.25; done"], b"", 0.5, 100)
-    assert not spawned("sleep 63.25")
+        LOCAL.run(["sh", "-c", f"trap '' TERM INT HUP; while :; do sleep 63.{MINE}; done"], b"", 0.5, 100)
+    assert not spawned(f"sleep 63.{MINE}")
 
 
 def test_output_without_end_is_cut_at_the_limit() -> None:
