@@ -17,11 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["checks", "frameworks", "permissions", "plugins"]
 
 
+_NAMED = 20  # known names that an error tells; there are more than a thousand checks
+
+
 def _unknown(what: str, name: str, known: Mapping[str, Any]) -> ConfigError:
     from collector.toml import nearest, quoted
 
-    near = nearest(name, known) or f"; known: {', '.join(sorted(known)) or 'none'}"
-    return ConfigError(f"no {what} {quoted(name)}{near}")
+    if near := nearest(name, known):
+        return ConfigError(f"no {what} {quoted(name)}{near}")
+    rest = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+    named = ", ".join(sorted(known)[:_NAMED]) or "none"
+    return ConfigError(f"no {what} {quoted(name)}; known: {named}{rest}")
 
 
 @click.command()

@@ -121,4 +121,4 @@ def rows_text(columns: Sequence[str], rows: Sequence[Sequence[Json]], page: Page
         ]
         for row in rows
     ]
-    return [*page.table(shown, columns, indent=0), page.paint("dim", f"({len(rows)} rows)")]
+    return [*page.table(shown, columns, indent=0), page.paint("dim", f"({count(len(rows), 'row')})")]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -106,3 +107,11 @@ def test_unknown_name_is_one_line_with_the_nearest(ran: Any, arguments: list[str
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"collector: {message}")
     assert done.stderr.count("\n") == 1
+
+
+def test_error_about_an_unheard_of_name_stays_a_line_to_read(machine: Any) -> None:
+    for words in (("checks", "zzz"), ("checks", "--kind", "zzz")):
+        done = machine(*words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.search(r"; known: \w\S+, .* and [\d,]+ more$", done.stderr)
+        assert len(done.stderr) < 1500

@@ -125,6 +125,7 @@ def test_question_in_sql_is_answered_in_rows(ran: Any) -> None:
     text = ran.machine("query", ran.bundle, sql).stdout.splitlines()
     assert text[0].split() == ["result", "n"]
     assert text[-1] == f"({len(value['rows'])} rows)"
+    assert ran.machine("query", ran.bundle, "SELECT 1").stdout.splitlines()[-1] == "(1 row)"
 
 
 @pytest.mark.parametrize(
