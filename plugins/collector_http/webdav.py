@@ -6,6 +6,7 @@ all, and the store refuses to replace what is there.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, ClassVar
@@ -64,6 +65,7 @@ class WebdavSink:
         if counted.digest.hexdigest() != sha256:
             self._remove(made)
             raise SinkRefused("the bytes to store are not those that were announced")
+        self._check_arrived(made, counted.len)
         headers = {"Destination": self._connection.url(key), "Overwrite": "F" if absent else "T"}
         answer = self._connection.ask("MOVE", made, headers=headers, allowed=(412,))
         answer.close()
@@ -131,6 +133,15 @@ class WebdavSink:
 
     def _remove(self, url: str) -> None:
         self._connection.ask("DELETE", url, allowed=_ANY).close()
+
+    def _check_arrived(self, url: str, size: int) -> None:
+        """Before it gets its name, after which nothing replaces it: a torn bundle would stay for ever."""
+        answer = self._connection.ask("HEAD", url, allowed=_ANY)
+        answer.close()
+        length = answer.headers.get("Content-Length", "")
+        if answer.status_code == 200 and length.isdigit() and int(length) != size:
+            self._remove(url)
+            raise OSError(errno.EIO, f"{int(length)} of {size} bytes arrived")
 
     def _in_parts(self, key: str) -> IO[bytes]:
         return self._connection.parts(self._connection.url(key), self.head(key) or 0)

@@ -443,6 +443,41 @@ def test_an_upload_that_was_cut_leaves_no_key(server: Server) -> None:
     assert server.files() == [KEY]
 
 
+def test_what_arrived_torn_does_not_get_its_name() -> None:
+    """A store that answers 201 and keeps the half: nothing would ever replace it under its key."""
+    kept: dict[str, bytes] = {}
+    asked: list[str] = []
+
+    class Torn(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            asked.append(self.command)
+            data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.command == "PUT":
+                kept[self.path] = data[: len(data) // 2]
+            if self.command == "DELETE":
+                kept.pop(self.path, None)
+            self.send_response(200 if self.command == "HEAD" else 201)
+            self.send_header("Content-Length", str(len(kept.get(self.path, b""))))
+            self.end_headers()
+
+        do_PUT = do_HEAD = do_MKCOL = do_MOVE = do_DELETE = _answer  # noqa: N815
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = HTTPServer(("127.0.0.1", 0), Torn)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        sink = WebdavSink({"url": f"http://127.0.0.1:{server.server_port}/store"})
+        with pytest.raises(OSError, match="5 of 10 bytes arrived"):
+            put(sink, KEY, b"0123456789")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert "MOVE" not in asked
+    assert kept == {}
+
+
 def test_the_oldest_go_and_the_newest_stays(server: Server, bundle: Any, tmp_path: Path) -> None:
     sink = WebdavSink({"url": server.http(), "keep": 2 * 86400.0})
     keys = []
