@@ -107,13 +107,15 @@ def _documents(kind: str, column: str, held: Json) -> Iterator[tuple[str, Json]]
     """Each policy that a column holds, with its name; an empty text means that there is none."""
     if held is None or held == "":
         return
-    if _MAPS.get(kind) == column:
-        for name in sorted(held) if isinstance(held, dict) else ():
+    if _MAPS.get(kind) == column and isinstance(held, dict):
+        for name in sorted(held):
             yield f"{column} {name}", held[name]
-    elif column in _LISTS:
+    elif column in _LISTS and isinstance(held, list):
         named, inside = _LISTS[column]
-        for each in held if isinstance(held, list) else ():
-            if each.get("IsDefaultVersion", True):
+        for number, each in enumerate(held):
+            if not isinstance(each, dict):
+                yield f"{column} {number}", each  # no policy, which is said where it is read
+            elif each.get("IsDefaultVersion", True):
                 yield f"{column} {each.get(named)}", each.get(inside)
     else:
         yield column, held

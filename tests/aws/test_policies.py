@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collector.model import Outcome
 from collector_aws.policies import statements
 from collector_aws.rights import ESCALATIONS, SENSITIVE, granted
 from collector_aws.statements import STATEMENTS
@@ -462,6 +463,25 @@ def test_a_policy_that_cannot_be_read_is_a_gap_in_all_that_it_would_say(text: st
     (found,) = STATEMENTS.compute({"aws_s3_bucket": [record]})
     assert {gap.column for gap in found.gaps} >= {"public", "other_accounts", "admin", "escalation"}
     assert "public" not in found.data
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "told"),
+    [
+        ("aws_iam_user", "UserPolicyList", ["x"]),
+        ("aws_iam_user", "UserPolicyList", [None]),
+        ("aws_iam_role", "RolePolicyList", {"PolicyName": "x"}),
+        ("aws_iam_policy", "PolicyVersionList", [{"VersionId": "v1", "IsDefaultVersion": True}]),
+        ("aws_ses_identity", "Policies", ["x"]),
+    ],
+)
+def test_what_stands_where_policies_should_is_a_gap_and_never_nothing(
+    kind: str, column: str, told: Any
+) -> None:
+    record = {"kind": kind, "id": "it", "scope": {"account": OWNER}, "calls": ["c"], "data": {column: told}}
+    (found,) = STATEMENTS.compute({kind: [record]})
+    assert {gap.reason for gap in found.gaps} == {Outcome.MALFORMED}
+    assert "public" in {gap.column for gap in found.gaps}
 
 
 JSON: st.SearchStrategy[Any] = st.deferred(
