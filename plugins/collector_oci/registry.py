@@ -28,7 +28,8 @@ _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _MAX_ANSWER = 4 << 20  # the specification's own limit for manifests
 _MAX_PAGES = 10_000  # of tags
 _HOPS = 3  # of a download that is redirected to where the registry keeps its blobs
-_TRIES = 5  # of a chunk whose connection was cut
+_TRIES = 5  # of a chunk whose connection was cut, or that did not arrive
+_LEAST_CHUNK, _MOST_CHUNK = 1 << 16, 1 << 30  # a chunk is held in memory
 _LATER = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -51,6 +52,8 @@ class Registry:
             raise ConfigError(
                 f"sink oci: repository {self.repository!r}; must be lower case, as acme/evidence"
             )
+        if not _LEAST_CHUNK <= settings["chunk"] <= _MOST_CHUNK:
+            raise ConfigError(f"sink oci: chunk must be from {_LEAST_CHUNK} to {_MOST_CHUNK} bytes")
         self._trusted = _hosts(self.origin, settings.get("token_service"))
         self._settings = settings
         self._chunk: int = settings["chunk"]
@@ -159,15 +162,16 @@ class Registry:
             }
             try:
                 answer = self._ask("PATCH", place, data=data, headers=headers, allowed=(416,))
-                tries = 0
             except (ConnectionError, TimeoutError):
-                tries += 1
-                if tries >= _TRIES:
+                if tries + 1 >= _TRIES:
                     raise
                 answer = self._ask("GET", place, reads=True)
             answer.close()
             place = self._own(urljoin(place, answer.headers.get("Location", place)))
-            at = _arrived(answer.headers.get("Range", ""), size)
+            before, at = at, _arrived(answer.headers.get("Range", ""), size)
+            tries = 0 if at > before else tries + 1
+            if tries >= _TRIES:
+                raise OSError(errno.EPROTO, f"the registry has {at} of {size} bytes, and takes no more")
         return place, at
 
     def _url(self, rest: str) -> str:

@@ -386,7 +386,7 @@ def answering(
                 self.send_header(key, value)
             self.end_headers()
 
-        do_GET = do_HEAD = do_PUT = do_POST = _answer  # noqa: N815
+        do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = _answer  # noqa: N815
 
         def log_message(self, *_: Any) -> None:
             return
@@ -455,6 +455,14 @@ def test_an_upload_is_sent_to_no_other_host() -> None:
             sink._registry.upload("sha256:" + "0" * 64, io.BytesIO(b"x"), 1)
 
 
+def test_a_registry_that_never_has_more_is_an_error_and_not_asked_for_ever() -> None:
+    with answering(202, {"Location": "/v2/a/blobs/uploads/1", "Range": "0-0"}) as (origin, told):
+        sink = OciSink({"registry": origin, "repository": "a", "chunk": 1 << 20})
+        with pytest.raises(OSError, match="has 0 of 1048577 bytes, and takes no more"):
+            sink._registry.upload("sha256:" + "0" * 64, io.BytesIO(bytes(2**20 + 1)), 2**20 + 1)
+    assert len(told) < 10
+
+
 # --- tags and settings --------------------------------------------------------------------------------
 
 PART = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,15}", fullmatch=True)
@@ -485,6 +493,8 @@ def test_no_two_tags_give_one_key(tag: str) -> None:
         ({"registry": "https://registry.example.org/v2"}, "must be https"),
         ({"token_service": "http://auth.example.org"}, "token_service"),
         ({"token_service": "auth.example.org"}, "token_service"),
+        ({"chunk": 0}, "chunk must be from"),
+        ({"chunk": 1 << 40}, "chunk must be from"),
         ({"repository": "Acme"}, "must be lower case"),
         ({"repository": "../x"}, "must be lower case"),
     ],
