@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -48,6 +49,7 @@ __all__ = ["Kubernetes"]
 
 _SECRET, _NODE, _POD = "kubernetes_secret", "kubernetes_node", "kubernetes_pod"
 _NAMESPACE = "kubernetes_namespace"
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")  # RFC 1123 label, as namespaces must be named
 _OFF, _KEYS = "off", "keys"
 _SECRETS_OFF = "not read unless its [[source]] table says so: the right to list them opens their values"
 _UNNAMED = "the API did not say which resources there are to list"
@@ -116,6 +118,8 @@ class Kubernetes:
         """Which clusters there are, as whom they are asked, and what each serves."""
         if find_spec("kubernetes") is None:
             raise ValueError("kubernetes is not installed; run pip install 'evidence-collector[kubernetes]'")
+        if wrong := [name for name in self._namespaces if not _NAME.match(name)]:
+            raise ValueError(f"namespaces: {wrong[0]!r} is no name of a namespace: a to z, 0 to 9 and - only")
         return [
             {"cluster": name, "principal": self._clusters.principal(name)}
             | discovered(ask, {"@context": name})

@@ -210,6 +210,16 @@ def test_a_context_that_is_not_there_is_named_with_those_that_are(cluster: Any) 
         Clusters(str(cluster.kubeconfig), ("production",), False).names()
 
 
+@pytest.mark.parametrize("name", ["../secrets", "Shop", "a" * 64, "shop\\n"])
+def test_what_can_be_no_namespace_ends_a_run_before_anything_is_asked(
+    name: str, cluster: Any, run: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = run(f'kubeconfig = "{cluster.kubeconfig}"\nnamespaces = ["default", "{name}"]')
+    assert done.returncode == 2
+    (line,) = (line for line in done.stderr.splitlines() if not line.startswith("{"))
+    assert line.startswith("collector: collector.toml:3: source kubernetes: namespaces: ")
+
+
 def test_a_kubeconfig_is_read_once(cluster: Any, tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_text(cluster.kubeconfig.read_text())
