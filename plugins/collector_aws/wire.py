@@ -46,16 +46,25 @@ def send(
     known = _known(service)
     absent = known.absent.get(op, ()) if known else ()
     with _translated(absent):
-        from botocore import xform_name
-
-        client = clients.get(login, service, region, timeout)
-        answer = getattr(client, xform_name(action))(**asked)
+        answer = _answered(clients.get(login, service, region, timeout), action, asked)
     meta = answer.pop("ResponseMetadata", {})
     length = meta.get("HTTPHeaders", {}).get("content-length", "0")
     paging = known.paging.get(op) if known else None
     following = _following(paging, params, answer) if paging else None
     data = {name: plain(value) for name, value in answer.items() if not _token(paging, name)}
     return Reply(data, items=_counted(data), next=following, size=int(length) if length.isdigit() else 0)
+
+
+def _answered(client: Any, action: str, asked: Mapping[str, Json]) -> dict[str, Any]:
+    """What botocore makes of an answer; it trusts that AWS keeps to its models, and breaks over the rest."""
+    from botocore import xform_name
+
+    ask = getattr(client, xform_name(action))
+    try:
+        answer: dict[str, Any] = ask(**asked)
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise CallFailed("unreadable", f"not of the form that was due: {type(error).__name__}") from None
+    return answer
 
 
 @cache

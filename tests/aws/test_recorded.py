@@ -147,8 +147,13 @@ def test_a_hostile_string_in_place_of_json_is_a_gap_of_its_column(collecting: Co
     assert [(gap["column"], gap["reason"]) for gap in record["gaps"]] == [("CloudTrailEvent", "malformed")]
 
 
-def test_an_answer_that_is_no_json_is_malformed(collecting: Collecting, proxy: Any) -> None:
-    proxy.answers["accessanalyzer:ListAnalyzers"] = lambda body: (200, "not an object")
+@pytest.mark.parametrize("told", ["not an object", [], {"analyzers": "x"}, {"analyzers": ["x"]}])
+def test_an_answer_of_another_form_is_malformed_and_names_its_call(
+    collecting: Collecting, proxy: Any, told: Any
+) -> None:
+    proxy.answers["accessanalyzer:ListAnalyzers"] = lambda body: (200, told)
     found = collecting(services=["accessanalyzer"], regions=["us-east-1"])
     assert not found.records.get("aws_accessanalyzer_analyzer")
-    assert [gap for gap in found.gaps if gap["kind"] == "aws_accessanalyzer_analyzer"]
+    assert "aws_accessanalyzer_analyzer" in found.gap_kinds("accessanalyzer:ListAnalyzers")
+    reasons = {gap["reason"] for gap in found.gaps if gap["kind"] == "aws_accessanalyzer_analyzer"}
+    assert reasons == {"malformed"}
