@@ -1,5 +1,6 @@
 """Documentation that would become untrue without a word: modules, hooks, links, paths, examples."""
 
+import json
 import re
 import shlex
 import tomllib
@@ -13,7 +14,7 @@ import pytest
 import collector_host
 import collector_program
 from collector import hookspecs
-from collector.assess import examples, mappings
+from collector.assess import examples, exceptions, mappings
 from collector.cli.app import COMMANDS, app
 from collector.plugins import Plugins
 from collector.run.folder import all_kinds
@@ -225,3 +226,16 @@ def test_checks_that_pages_show_load_and_do_what_their_examples_say(page: str, t
     assert len(checks) == len(shown)
     kinds = all_kinds(Plugins.of(collector_host, collector_program))
     assert [outcome for outcome in examples.run(checks, kinds) if not outcome.holds] == []
+
+
+def test_exceptions_that_the_page_shows_are_read_and_leave_no_key_out(tmp_path: Path) -> None:
+    text = (TOP / "docs/exceptions.md").read_text()
+    shown = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[1]
+    for number, example in enumerate((shown, shown.replace("#column", "column"))):
+        path = tmp_path / f"{number}.toml"
+        path.write_text(example)
+        read = exceptions.load(path)
+    schema = json.loads((TOP / "docs/schemas/exceptions.json").read_text())["properties"]
+    for kind in ("waivers", "out_of_scope", "accepted_gaps"):
+        (entry,) = read[kind]
+        assert set(entry) == set(schema[kind]["items"]["properties"]), kind
