@@ -190,7 +190,7 @@ def _loads(text: str) -> Mapping[str, Json]:
     try:
         parsed: Mapping[str, Json] = rtoml.loads(text)
     except ValueError:
-        return tomllib.loads(text)
+        return tomllib.loads(text.removeprefix("\ufeff"))  # as editors on Windows begin a file
     # Its own type of offsets can be neither copied nor sent to another process.
     return _with_plain_offsets(parsed) if _CLOCK.search(text) else parsed
 

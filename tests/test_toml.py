@@ -131,6 +131,14 @@ def test_moments_are_pythons_own_wherever_they_stand(value: object) -> None:
     assert pickle.loads(pickle.dumps(data)) == copy.deepcopy(data) == expected
 
 
+def test_byte_order_mark_is_no_error_and_moves_none() -> None:
+    marked = "\ufeffseries = 1\n".encode()
+    assert dict(parse(marked, Path("f")).data) == {"series": 1}
+    with pytest.raises(ConfigError, match=r"^f:2: not TOML: .* \(column 10\)$"):
+        parse(marked + b'use = "a\n', Path("f"))
+    assert parse(marked, Path("f")).line("series") == 1
+
+
 def test_file_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_bytes(b'a = "b"\nc = "\xff"')
