@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -157,3 +158,34 @@ def test_an_answer_of_another_form_is_malformed_and_names_its_call(
     assert "aws_accessanalyzer_analyzer" in found.gap_kinds("accessanalyzer:ListAnalyzers")
     reasons = {gap["reason"] for gap in found.gaps if gap["kind"] == "aws_accessanalyzer_analyzer"}
     assert reasons == {"malformed"}
+
+
+def test_whoever_set_a_parameter_of_documentdb_it_is_seen(
+    collecting: Collecting, proxy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service has words of its own for who sets parameters, so that they are asked for without any."""
+    forward = proxy.forward
+    group = "<DBClusterParameterGroupName>g</DBClusterParameterGroupName>"
+    told = {
+        b"DescribeDBClusterParameterGroups": "<DBClusterParameterGroups><DBClusterParameterGroup>"
+        f"{group}<DBClusterParameterGroupArn>arn:g</DBClusterParameterGroupArn>"
+        "</DBClusterParameterGroup></DBClusterParameterGroups>",
+        b"DescribeDBClusterParameters": "<Parameters><Parameter><ParameterName>tls</ParameterName>"
+        "<ParameterValue>disabled</ParameterValue><Source>customer</Source></Parameter></Parameters>",
+    }
+
+    def answered(method: str, path: str, headers: dict[str, str], body: bytes) -> Any:
+        action = parse_qs(body).get(b"Action", [b""])[0]
+        if action not in told:
+            return forward(method, path, headers, body)
+        inner = "" if b"Source=user" in body else told[action]
+        name = action.decode()
+        text = f"<{name}Response><{name}Result>{inner}</{name}Result></{name}Response>"
+        return 200, [("Content-Type", "text/xml")], text.encode()
+
+    monkeypatch.setattr(proxy, "forward", answered)
+    found = collecting(services=["docdb"], regions=["us-east-1"])
+    (record,) = found.records["aws_docdb_cluster_parameter_group"]
+    assert [(one["ParameterName"], one["ParameterValue"]) for one in record["data"]["Parameters"]] == [
+        ("tls", "disabled")
+    ]
