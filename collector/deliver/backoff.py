@@ -7,6 +7,7 @@ back runs only: whoever delivers by hand is not made to wait.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def failed(folder: Path, sink: Sink, now: datetime) -> datetime:
     due = now + min(_FIRST * (1 << (failures - 1)), LONGEST)
     durable.make_folder(path.parent)
     note = {"format": 1, "sink": sink.address, "failures": failures, "not_before": due.strftime(_MOMENT)}
-    durable.write(path, dumps(note))
+    with suppress(FileNotFoundError):  # a run of another series has just noted the same
+        durable.write(path, dumps(note))
     return due
 
 

@@ -23,6 +23,7 @@ SERIES = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 
 _EPOCH = "%Y%m%dT%H%M%SZ"
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+_LAST = 99_999_999  # eight digits
 _REASON = 500  # characters: a store's answer may be long, and the statement is read by people
 _KEY = re.compile(
     r"(?P<series>[a-z0-9][a-z0-9._-]{0,62})/(?P<epoch>\d{8}T\d{6}Z)"
@@ -170,6 +171,8 @@ def _stored(sink: Sink, series: str, digest: Digest) -> tuple[str, int, str] | N
     if not keys:
         return None
     (_, epoch, sequence, short), text = max(keys)
+    if sequence >= _LAST:  # whoever can write to the store would else make the next run's bundle impossible
+        raise SinkRefused(f"{text}: no bundle can follow it")
     try:
         with sink.get(text) as file:
             full = digest(file)

@@ -189,6 +189,22 @@ def test_a_clock_that_was_set_back_holds_nothing_up(store: Any, dead: type[Dead]
     assert backoff.wait_until(tmp_path, sink, NOW - timedelta(days=365)) is None
 
 
+def test_runs_of_two_series_may_note_a_failure_at_once(
+    store: Any, dead: type[Dead], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They share the sink's note, and its name while it is written; one of them renames it first."""
+    sink = store(dead, "store")
+    replace = Path.replace
+
+    def taken(path: Path, target: Path) -> Path:
+        replace(path, target)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", taken)
+    assert backoff.failed(tmp_path, sink, NOW) == NOW + timedelta(minutes=5)
+    assert backoff.wait_until(tmp_path, sink, NOW) == NOW + timedelta(minutes=5)
+
+
 def test_one_failing_sink_does_not_make_another_wait(
     waiting: Any, store: Any, dead: type[Dead], chain: Any, tmp_path: Path
 ) -> None:

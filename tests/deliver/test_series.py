@@ -175,3 +175,18 @@ def test_a_refusing_store_begins_a_new_epoch(
     assert "no right to list" in link.reason
     assert link.facts("acme", 0)["reason"] == link.reason
     assert json.loads(json.dumps(link.facts("acme", 0)))["cadence"] is None
+
+
+def test_a_store_that_claims_the_last_place_begins_a_new_epoch(
+    tmp_path: Path, as_of: Callable[[int], datetime], bundle: Any, digest: Digest
+) -> None:
+    """A bundle after it would have no key, which would show only when all was collected."""
+    last = Link("2026-11-24T02:00:00Z", 99_999_999, "ab" * 32)
+    path, full = bundle(tmp_path / "b.zip", last)
+    there = tmp_path / "store" / key("acme", last, full)
+    there.parent.mkdir(parents=True)
+    path.rename(there)
+    link = next_link(tmp_path, "acme", as_of(0), [DirectorySink({"path": str(tmp_path / "store")})], digest)
+    assert link.sequence == 1
+    assert "no bundle can follow it" in link.reason
+    assert parse_key(key("acme", link, full)) is not None
