@@ -11,7 +11,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
 
-from collector.model import Answer, Ask, Gap, Json, Kind, Outcome, Record
+from collector.model import Answer, Ask, ColumnGap, Gap, Json, Kind, Outcome, Record
 
 __all__ = ["FUNCTIONS"]
 
@@ -49,7 +49,12 @@ def _credential_report(
     for row in rows[:_MAX_REPORT_LINES]:
         data = {name: _typed(row[name], type_) for name, type_ in types.items() if row.get(name) is not None}
         data["generated"] = answer.data.get("GeneratedTime")
-        yield Record(kind.name, str(row.get("arn")), scope, (made.call, answer.call), data)
+        gaps = tuple(
+            ColumnGap(name, Outcome.MALFORMED, answer.call, "the report's line ends before it")
+            for name in types
+            if name != "generated" and row.get(name) is None
+        )
+        yield Record(kind.name, str(row.get("arn")), scope, (made.call, answer.call), data, gaps)
 
 
 def _typed(text: str, type_: str) -> Json:

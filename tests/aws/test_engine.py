@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 
 from collector.model import Answer, CallFailed, Outcome
 from collector_aws import engine, wire
-from collector_aws.catalogue import Batch, Call, Paging
+from collector_aws.catalogue import Batch, Call, Paging, catalogue
+from collector_aws.special import FUNCTIONS
 
 
 def answer(call: str, data: Any) -> Answer:
@@ -44,3 +46,20 @@ def test_more_without_a_way_to_ask_for_it_is_truncated() -> None:
     assert wire._following(paging, {"A": 1}, {"IsTruncated": True, "Marker": "m"}) == {"A": 1, "Marker": "m"}
     with pytest.raises(CallFailed, match="truncated"):
         wire._following(paging, {}, {"IsTruncated": True})
+
+
+def test_what_a_line_of_the_credential_report_lacks_is_a_gap_and_not_unset() -> None:
+    report = (
+        b"user,arn,password_enabled,mfa_active\na,arn:aws:iam::1:user/a,true,N/A\nb,arn:aws:iam::1:user/b\n"
+    )
+    content = base64.b64encode(report).decode()
+    (node,) = (node for node in catalogue()["iam"].nodes if node.function == "credential_report")
+
+    def ask(op: str) -> Answer:
+        return answer("1", {"Content": content, "GeneratedTime": "2026-11-24T00:00:00Z"})
+
+    whole, torn = FUNCTIONS["credential_report"](node.kind, {}, answer("0", {}), ask)  # type: ignore[arg-type]
+    assert whole.data["password_enabled"] is True and "mfa_active" in whole.data
+    gaps = {gap.column: gap.reason for gap in whole.gaps}
+    assert "mfa_active" not in gaps and gaps["access_key_1_active"] == Outcome.MALFORMED
+    assert {"password_enabled", "mfa_active"} <= {gap.column for gap in torn.gaps}
