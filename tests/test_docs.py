@@ -176,11 +176,12 @@ def refused(words: Sequence[str]) -> str:
     """What the command line finds wrong with a command, but for arguments that prose leaves out."""
     command: click.Command = app
     rest = list(words)
+    context = click.Context(app, info_name="collector", **app.context_settings)
     try:
         while isinstance(command, click.Group) and not rest[0].startswith("-"):
-            _name, found, rest = command.resolve_command(click.Context(command), rest)
+            _name, found, rest = command.resolve_command(context, rest)
             command = found or command
-        command.make_context(words[0], rest)
+        command.make_context(words[0], rest, parent=context if command is not app else None)
     except click.exceptions.Exit:  # help, version
         return ""
     except click.exceptions.MissingParameter:
