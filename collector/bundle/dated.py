@@ -7,6 +7,7 @@ verified by themselves, and the other is built again and compared byte for byte.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +20,7 @@ from collector.bundle.sign import signatures
 from collector.bundle.sigstore import sigstore_bundle
 from collector.bundle.stamp import MAX_STAMP, SKEW, WITNESS, Stamp, check_stamp, is_over, labels, over_first
 from collector.bundle.trust import Trust
+from collector.config import AUTHORITY
 from collector.model import Json, VerifyError
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ __all__ = ["Dated", "Dating", "beside", "check_dates", "stamps_within"]
 
 _SIGSTORE = ".sigstore.json"
 _STAMP = ".tsr"
+_BESIDE = re.compile(rf"\.(?:{AUTHORITY.pattern}(?:{re.escape(WITNESS)})?\.tsr|sigstore\.json)")
 _MOST_BESIDE = 32  # two for each of eight authorities, and again as many that nobody asked for
 
 
@@ -66,6 +69,8 @@ class Dating:
 def beside(bundle: Path) -> dict[str, bytes]:
     """The stamps and the Sigstore bundle that lie beside a bundle, by what follows its name.
 
+    Only what a name's end can be counts: beside `a.zip`, `a.2.acme.tsr` is a stamp of `a.2.zip`.
+
     Raises:
         VerifyError: one cannot be read, or is larger than any can be, or there are too many.
     """
@@ -77,7 +82,7 @@ def beside(bundle: Path) -> dict[str, bytes]:
         raise VerifyError(f"{bundle.name}: what lies beside it cannot be seen: {error.strerror}") from None
     for name in names:
         rest = name[len(stem) :]
-        if name.startswith(f"{stem}.") and (rest == _SIGSTORE or rest.endswith(_STAMP)):
+        if name.startswith(stem) and _BESIDE.fullmatch(rest):
             if len(found) == _MOST_BESIDE:
                 raise VerifyError(f"{bundle.name}: more than {_MOST_BESIDE} files lie beside it")
             found[rest] = _read(bundle.with_name(name))

@@ -282,6 +282,16 @@ def test_a_late_stamp_is_found_beside_the_bundle(sealed_by: Any, stamper: Stampe
         verify(sealed.path, trusting(keys, tsa))
 
 
+@pytest.mark.parametrize("name", ["2.tsa.tsr", "2.tsa.witness.tsr", "A.tsr", "tsa.more.witness.tsr"])
+def test_the_stamp_of_a_bundle_whose_name_begins_alike_is_not_this_ones(
+    sealed_by: Any, stamper: Stampers, keys: Path, name: str
+) -> None:
+    tsa = stamper()
+    sealed = sealed_by()
+    sealed.path.with_name(f"{sealed.path.stem}.{name}").write_bytes(known(tsa).stamp(b"of bundle.2.zip"))
+    assert not verify(sealed.path, trusting(keys, tsa)).stamps
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_changed_stamp_proves_nothing_or_the_same(stamper: Stampers, data: st.DataObject) -> None:
