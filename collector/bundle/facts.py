@@ -16,9 +16,12 @@ from collector.canonical import dumps
 from collector.config import AUTHORITY
 from collector.model import MAX_TEXT, Json, Outcome
 
-__all__ = ["FORMAT", "check_facts"]
+__all__ = ["FORMAT", "MAX_SECONDS", "check_facts"]
 
 FORMAT = 1
+MAX_SECONDS = 100 * 366 * 86400
+"""A century, the most that a configuration may say; what is far more is no length of time to reckon with."""
+
 _TIME = re.compile(
     r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
     r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z"
@@ -90,10 +93,14 @@ def _time(value: Json, where: str) -> None:
     raise _refuse(where, "a UTC time such as 2026-11-24T02:00:00Z")
 
 
-def _integer(low: int) -> Check:
+def _integer(low: int, most: int | None = None) -> Check:
+    allowed = f"a whole number, at least {low}" + ("" if most is None else f" and at most {most}")
+
     def check(value: Json, where: str) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or value < low:
-            raise _refuse(where, f"a whole number, at least {low}")
+            raise _refuse(where, allowed)
+        if most is not None and value > most:
+            raise _refuse(where, allowed)
 
     return check
 
@@ -209,7 +216,7 @@ _PREDICATE = _table(
     counts=_mapping(_kind, _integer(1)),
     gaps=_mapping(_kind, _mapping(_reason, _integer(1))),
     completeness=_list(_table(kind=_kind, scope=_scope, complete=_boolean)),
-    keep=_or_null(_integer(0)),
+    keep=_or_null(_integer(0, MAX_SECONDS)),
     authorities=_list(_matching(AUTHORITY, "lower case letters, digits, _ and -, at most 32")),
     secret_key_id=_or_null(_id),
     signer=_signer,
@@ -219,7 +226,7 @@ _PREDICATE = _table(
         epoch=_time,
         sequence=_integer(1),
         previous=_or_null(_sha256),
-        cadence=_or_null(_integer(1)),
+        cadence=_or_null(_integer(1, MAX_SECONDS)),
         reason=_or_null(_text),
     ),
 )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import collector.bundle
 from collector.assess import exceptions
 from collector.assess.evidence import kind_json
-from collector.bundle.facts import check_facts
+from collector.bundle.facts import MAX_SECONDS, check_facts
 from collector.bundle.proofs import spill
 from collector.bundle.seal import SealedBundle
 from collector.bundle.selection import Asked
@@ -25,6 +25,7 @@ from collector.canonical import dumps, loads, salted
 from collector.collect.ledger import Entry
 from collector.lines import LineWriter
 from collector.model import Column, Derived, Identity, Kind, Operation, Outcome
+from collector.toml import parse_duration
 
 SCHEMAS = Path(collector.bundle.__file__).parents[2] / "docs" / "schemas"
 NAMES = sorted(path.stem for path in SCHEMAS.glob("*.json"))
@@ -156,6 +157,20 @@ def test_a_disclosed_line_of_another_shape_does_not_fit() -> None:
             check("disclosed", {**good, **change})
 
 
+@pytest.mark.parametrize("place", [("keep",), ("series", "cadence")])
+def test_a_length_of_time_is_at_most_what_a_configuration_may_say(
+    sealed: Seals, forger: Any, place: tuple[str, ...]
+) -> None:
+    predicate = stated(sealed, forger)["predicate"]
+    table = predicate if len(place) == 1 else predicate[place[0]]
+    table[place[-1]] = int(parse_duration("36600d"))
+    check_facts(predicate)
+    for absurd in (MAX_SECONDS + 1, 2**62):
+        table[place[-1]] = absurd
+        with pytest.raises(ValueError, match=f"{'.'.join(place)}: must be a whole number, .* at most"):
+            check_facts(predicate)
+
+
 def _none(records: Any) -> Any:
     return iter(())
 
@@ -164,6 +179,7 @@ VALUES = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-2, 3),
+    st.sampled_from([MAX_SECONDS, MAX_SECONDS + 1]),
     st.sampled_from(
         ["", "x", "a" * 64, "0" * 16, "done", "denied", "ok", "host_user", "2026-11-24T02:00:00Z"]
     ),
