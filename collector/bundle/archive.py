@@ -203,14 +203,18 @@ class Archive:
         """A whole member in memory; for those that `layout.largest` keeps small."""
         return self.window(name).read()
 
-    def extract(self, folder: Path) -> None:
+    def extract(self, folder: Path) -> dict[str, str]:
         """Write all members below a folder that does not exist yet, readable by this user alone.
+
+        Returns:
+            Member to the SHA-256 of what was written, in hexadecimal.
 
         Raises:
             VerifyError: contents do not fit their checksum; what was written so far stays.
             OSError: the folder exists or cannot be written.
         """
         folder.mkdir(mode=0o700, parents=True)
+        written = {}
         for member in self.members:
             target = folder / member.name
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -218,6 +222,8 @@ class Archive:
             with _created(target) as file:
                 while chunk := window.read(_CHUNK):
                     file.write(chunk)
+            written[member.name] = window.sha256()
+        return written
 
     def _walk(self) -> Iterator[Member]:
         names: list[str] = []

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 from collector.assess import assess
 from collector.bundle import layout
-from collector.bundle.open import open_bundle
+from collector.bundle.open import open_verified
+from collector.bundle.verify import Verified
 from collector.canonical import dumps
 from collector.lines import read_lines
 from collector.model import Json, VerifyError
@@ -40,23 +41,23 @@ class Reperformed:
     populations: int
 
 
-def reperform(path: Path, predicate: Mapping[str, Json]) -> Reperformed:
+def reperform(found: Verified) -> Reperformed:
     """Compute findings, control states and completeness again.
 
     Args:
-        path: a bundle that was verified.
-        predicate: of its statement.
+        found: what was proven of the bundle.
 
     Raises:
-        VerifyError: the first line that comes out otherwise, or evidence that cannot be judged.
+        VerifyError: the file is no longer what was verified; the first line that comes out otherwise; or
+            evidence that cannot be judged.
     """
     with tempfile.TemporaryDirectory(prefix="collector-reperform-") as scratch:
-        folder = open_bundle(path, Path(scratch) / "bundle")
+        folder = open_verified(found.path, found.digest, Path(scratch) / "bundle")
         out = Path(scratch) / "again"
         out.mkdir()
         summary = assess(folder, out=out)
         counts = [_compare(folder / name, out / name) for name in (layout.FINDINGS, layout.CONTROLS)]
-    _compare_populations(predicate["completeness"], summary.populations)
+    _compare_populations(found.predicate["completeness"], summary.populations)
     return Reperformed(counts[0], counts[1], len(summary.populations))
 
 

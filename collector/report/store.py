@@ -30,7 +30,7 @@ def store_json(stores: Sequence[Path], trust: Trust, again: bool) -> dict[str, J
         found = verify(path, trust)
         try:
             if again:
-                reperform(path, found.predicate)
+                reperform(found)
         except MappingError as error:
             raise VerifyError(str(error)) from None
         return found.digest, found.predicate

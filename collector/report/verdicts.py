@@ -57,7 +57,7 @@ def verified_json(path: Path, trust: Trust, again: bool) -> dict[str, Json]:
                 raise VerifyError("a partial bundle: its verdicts cannot be performed again")  # noqa: TRY301
             return part_json(path, trust)
         found = prove(path, trust)
-        performed = asdict(reperform(path, found.predicate)) if again else None
+        performed = asdict(reperform(found)) if again else None
     except (VerifyError, MappingError) as error:
         return {"bundle": str(path), "verified": False, "error": str(error).removeprefix(f"{path.name}: ")}
     series = found.predicate["series"]
