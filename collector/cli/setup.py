@@ -38,7 +38,7 @@ def init(output: Output) -> None:
     from collector.keys import create_secret
 
     folder = config_folder()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _own(folder)
     key, secret, trust = folder / "key.pem", folder / "secret.key", folder / "trust.toml"
     public = public_path(key)
     made: dict[Path, bool] = {key: _absent(key, public), public: _absent(key, public)}
@@ -53,11 +53,11 @@ def init(output: Output) -> None:
     made[trust] = bool(pem) and _absent(trust)
     if made[trust]:
         _create(trust, trust_entry(pem, socket.gethostname() or "this machine"))
-    configuration = find(None)
+    configuration, failed = find(None), None
     if configuration is None:
         configuration = Path(FILE)
-        _create(configuration, files("collector.cli").joinpath("default.toml").read_text("utf-8"))
-        made[configuration.absolute()] = True
+        failed = _configuration(configuration)
+        made |= {configuration.absolute(): True} if failed is None else {}
     else:
         made[configuration.absolute()] = False
     fingerprint = _fingerprint(pem)
@@ -65,7 +65,30 @@ def init(output: Output) -> None:
         "fingerprint": fingerprint,
         "files": [{"path": str(path), "made": new} for path, new in made.items()],
     }
-    output.give(value, lambda page: _text(made, fingerprint, page))
+    output.give(value, lambda page: _text(made, fingerprint, failed is None, page))
+    if failed is not None:
+        raise failed
+
+
+def _own(folder: Path) -> None:
+    from collector.model import ConfigError
+
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder}: cannot be made: {error.strerror}; "
+            "COLLECTOR_CONFIG_DIR names another folder for the keys, in every later command too"
+        ) from None
+
+
+def _configuration(path: Path) -> OSError | None:
+    """Write the configuration, or give what hindered it: the keys that were made must be shown first."""
+    try:
+        _create(path, files("collector.cli").joinpath("default.toml").read_text("utf-8"))
+    except OSError as error:
+        return error
+    return None
 
 
 def _absent(*paths: Path) -> bool:
@@ -106,11 +129,11 @@ def _fingerprint(pem: str) -> str | None:
         raise ConfigError(f"key.pub.pem: {error}") from None
 
 
-def _text(made: dict[Path, bool], fingerprint: str | None, page: Page) -> list[str]:
+def _text(made: dict[Path, bool], fingerprint: str | None, configured: bool, page: Page) -> list[str]:
     rows = [("made" if new else "kept", str(path)) for path, new in made.items() if new or path.exists()]
     return [
         *page.table(rows, indent=0),
         "",
         f"Signing key: {fingerprint or 'its public half, key.pub.pem, is missing'}",
-        "Next: collector run",
+        *(["Next: collector run"] if configured else []),
     ]

@@ -89,6 +89,25 @@ def test_init_that_cannot_write_leaves_no_half_of_a_file(machine: Any) -> None:
     assert machine("init").stdout.count("made") == 5
 
 
+def test_init_whose_folder_cannot_be_made_names_what_chooses_another(machine: Any) -> None:
+    (machine.home / "file").write_text("no folder")
+    done = machine("init", COLLECTOR_CONFIG_DIR=str(machine.home / "file/config"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"collector: {machine.home}/file/config: cannot be made: Not a directory; ")
+    assert "COLLECTOR_CONFIG_DIR" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_init_that_cannot_write_the_configuration_still_shows_the_key_that_it_made(machine: Any) -> None:
+    machine.work = Path("/proc")  # where nobody can make a file, root neither
+    done = machine("init")
+    assert re.search(r"Signing key: SHA256:[A-Za-z0-9+/]{43}\n", done.stdout)
+    assert done.stdout.count("made") == 4
+    assert "Next" not in done.stdout
+    assert done.returncode == 2
+    assert re.fullmatch(r"collector: collector\.toml: .+\n", done.stderr)
+
+
 def test_quiet_init_prints_nothing(machine: Any) -> None:
     done = machine("init", "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
