@@ -45,7 +45,7 @@ KIND_KEYS = set(
 CALL_KEYS = set(
     "call params column take pages json when batch absent type meaning service free_text secret".split()
 )
-BATCH_KEYS = {"param", "of", "size", "key"}
+BATCH_KEYS = {"param", "of", "size", "key", "sparse"}
 
 
 class Wrong(Exception):  # noqa: N818 - it says what a file is
@@ -350,7 +350,8 @@ class _Service:
             return None
         if stray := told.keys() - BATCH_KEYS:
             raise Wrong(f"batch: unknown key {sorted(stray)[0]}")
-        return {"param": told["param"], "of": told["of"], "size": told["size"], "key": told.get("key", "")}
+        batch = {"param": told["param"], "of": told["of"], "size": told["size"], "key": told.get("key", "")}
+        return batch | ({"sparse": True} if told.get("sparse") else {})
 
     def written(self, told: Mapping[str, Any]) -> dict[str, Any]:
         return {

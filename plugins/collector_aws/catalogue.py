@@ -38,6 +38,7 @@ class Batch:
     of: str
     size: int
     key: str = ""  # in the answer's items, what equals `of`
+    sparse: bool = False  # what the answer leaves out has none; else that nothing is told of it is a gap
 
 
 @dataclass(frozen=True, slots=True)

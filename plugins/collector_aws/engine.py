@@ -257,6 +257,8 @@ def _fill(call: Call, part: Sequence[_Entry], answers: Sequence[Answer]) -> None
         inner = call.take.partition(" ")[2]
         for entry in part:
             each = found.get(_text(paths.value(entry.item, call.batch.of)))
+            if each is None and call.batch.sparse:
+                continue
             if each is None:
                 why = f"{call.op} told nothing of it"
                 entry.gaps.append(ColumnGap(call.column, Outcome.VANISHED, answers[0].call, why))

@@ -32,6 +32,15 @@ def test_an_item_that_a_call_for_many_leaves_out_is_a_gap() -> None:
     assert [(gap.column, gap.reason) for gap in silent.gaps] == [("Told", Outcome.VANISHED)]
 
 
+def test_a_machine_that_was_never_scanned_has_no_state_of_patches_and_that_is_no_gap() -> None:
+    (node,) = (node for node in catalogue()["ssm"].nodes if node.kind.name == "aws_ssm_instance")
+    (call,) = (call for call in node.calls if call.column == "PatchState")
+    entry = engine._Entry({"InstanceId": "i-1"}, ["list"])
+    engine._fill(call, [entry], [answer("1", {"InstancePatchStates": [{"InstanceId": "i-2"}]})])
+    assert entry.item.get("PatchState") is None
+    assert entry.gaps == []
+
+
 def test_a_second_page_that_is_not_read_is_a_gap() -> None:
     call = Call("x:Describe", {}, "Told", "Value")
     pages = (answer("1", {"Value": "v"}), answer("2", {"Value": "w"}))
