@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,14 @@ from collector.assess.evidence import read
 from collector.assess.verdicts import lock, open_database
 from collector.lines import read_lines
 from collector.model import CollectorError
+from collector.toml import nearest, quoted
 
 __all__ = ["Answer", "query"]
 
 _MEMORY = 1 << 30
 _ROWS = 10_000
+_NOTHING = "the query asks nothing; it must be a SELECT"
+_NO_TABLE = re.compile(r"Table with name (.+?) does not exist!")
 _TEXT, _COUNT = "VARCHAR", "BIGINT"
 _TABLES = {
     "finding": (
@@ -69,15 +73,37 @@ def query(folder: Path, sql: str) -> Answer:
         lock(connection)
         connection.execute("USE t")
         try:
-            cursor = connection.execute(sql)
+            cursor = connection.execute(_one(connection, sql))
             if cursor is None or cursor.description is None:
-                raise CollectorError("the query asks nothing; it must be a SELECT")
+                raise CollectorError(_NOTHING)
             columns = [each[0] for each in cursor.description]
             rows = [list(map(_plain, row)) for row in cursor.fetchmany(_ROWS)]
         except (duckdb.Error, UnicodeDecodeError) as error:
-            raise CollectorError(" ".join(str(error).split())) from None
+            raise CollectorError(_said(str(error), [*evidence.kinds, *_TABLES])) from None
         connection.close()
     return Answer(columns, iter(rows))
+
+
+def _one(connection: Any, sql: str) -> Any:
+    """The one statement of a query: of several, only the last one's answer could be shown."""
+    statements = connection.extract_statements(sql)
+    if not statements:
+        raise CollectorError(_NOTHING)
+    if len(statements) > 1:
+        raise CollectorError(f"{len(statements)} statements; ask one question at a time")
+    return statements[0]
+
+
+def _said(message: str, known: Sequence[str]) -> str:
+    """DuckDB's message as one line; of a table that is not there, with the nearest that this bundle has.
+
+    Its own guess may be a table of the database's system, and it shows the SQL again below.
+    """
+    if not (missing := _NO_TABLE.search(message)):
+        return " ".join(message.split())
+    name = missing[1]
+    near = nearest(name, known) or "; `SHOW TABLES` lists its kinds"
+    return f"the bundle has no table {quoted(name)}{near}"
 
 
 def _lines(connection: Any, folder: Path, scratch: Path) -> None:

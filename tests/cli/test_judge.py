@@ -144,6 +144,40 @@ def test_question_that_cannot_be_answered_is_one_line(ran: Any, sql: str) -> Non
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("SELECT 1; SELECT 2", "2 statements; ask one question at a time"),
+        ("SELECT 1; DROP TABLE t.finding;", "2 statements; ask one question at a time"),
+        ("/* nothing */", "the query asks nothing; it must be a SELECT"),
+        (
+            "SELECT * FROM program_persn",
+            "the bundle has no table 'program_persn' (did you mean program_person?)",
+        ),
+        ("SELECT * FROM findings", "the bundle has no table 'findings' (did you mean finding?)"),
+        (
+            "SELECT * FROM aws_s3_bucket",
+            "the bundle has no table 'aws_s3_bucket'; `SHOW TABLES` lists its kinds",
+        ),
+    ],
+)
+def test_question_of_several_or_of_no_such_table_is_told_in_words_of_the_bundle(
+    ran: Any, sql: str, message: str
+) -> None:
+    done = ran.machine("query", ran.bundle, sql)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"collector: {message}\n")
+
+
+def test_question_that_ends_in_a_semicolon_is_one(ran: Any) -> None:
+    done = ran.machine("query", ran.bundle, "SELECT 1 AS n; -- that is all", "--output", "json")
+    assert json.loads(done.stdout) == {"columns": ["n"], "rows": [[1]]}
+
+
+def test_tables_that_can_be_asked_are_shown_on_demand(ran: Any) -> None:
+    rows = json.loads(ran.machine("query", ran.bundle, "SHOW TABLES", "--output", "json").stdout)["rows"]
+    assert {"program_person", "finding", "control", "call"} <= {name for name, *_ in rows}
+
+
 def test_blank_question_is_wrong_usage(ran: Any) -> None:
     done = ran.machine("query", ran.bundle, " ")
     assert (done.returncode, done.stdout) == (2, "")
