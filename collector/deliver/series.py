@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from collector.canonical import dumps, loads
 from collector.deliver import durable
+from collector.deliver.turns import Turn, side_by_side
 from collector.model import ConfigError, Json, Sink, SinkRefused, VerifyError
 
 __all__ = ["OUTBOX", "SERIES", "Link", "head", "key", "next_link", "parse_key", "record_head"]
@@ -33,6 +34,11 @@ _KEY = re.compile(
 Digest = Callable[[IO[bytes]], str]
 """The SHA-256 of a stored bundle's statement, in hexadecimal; raises VerifyError for what is none."""
 
+Prove = Callable[[IO[bytes], str], str]
+"""As `Digest`, for what a store has under a key: raises VerifyError too for what is not ours or not there."""
+
+_SECONDS = 3600.0  # what one store may take to tell the head: as long as sending to it
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -43,12 +49,14 @@ class Link:
         sequence: counted from 1.
         previous: digest of the statement before; None for the first.
         reason: why a new epoch began, in the first of one; "" in all others.
+        doubts: a line for each store whose newest bundle is not ours: nothing was chained to it.
     """
 
     epoch: str
     sequence: int
     previous: str | None
     reason: str = ""
+    doubts: tuple[str, ...] = ()
 
     def facts(self, name: str, cadence: float) -> dict[str, Json]:
         """The link as the statement has it."""
@@ -107,11 +115,23 @@ def head(state: Path, series: str) -> tuple[str, int, str] | None:
         raise ConfigError(f"{path}: damaged; remove it and the head is read from the store again") from None
 
 
-def next_link(state: Path, series: str, as_of: datetime, sinks: Iterable[Sink], digest: Digest) -> Link:
+def next_link(
+    state: Path,
+    series: str,
+    as_of: datetime,
+    sinks: Iterable[Sink],
+    digest: Digest,
+    prove: Prove | None = None,
+    seconds: float = _SECONDS,
+) -> Link:
     """The place that the next bundle takes; call it with the lock held.
 
     Read from local state, and from the outbox where a run was cut off between putting its bundle there
     and making it the head; without any, from the first sink that can tell; else a new epoch begins.
+
+    Args:
+        prove: of what a store has; where it is left out, whoever signed it is believed.
+        seconds: what one sink may take to answer.
 
     Raises:
         ConfigError: the local state is damaged.
@@ -119,13 +139,40 @@ def next_link(state: Path, series: str, as_of: datetime, sinks: Iterable[Sink], 
     if (found := head(state, series)) is not None or any(_waiting(state, series)):
         return _after(_caught_up(state, series, found, digest))
     reason = "no bundle of this series is known here or in a store"
+    doubts: list[str] = []
     for sink in sinks:
+        answer = _asked(sink, series, prove or (lambda file, _key: digest(file)), seconds)
+        if answer.found is not None:
+            return replace(_after(answer.found), doubts=tuple(doubts))
+        reason = f"no local state, and {answer.problem}" if answer.problem else reason
+        doubts += [f"{answer.problem}; nothing is chained to it"] if answer.forged else []
+    return Link(as_of.strftime(_MOMENT), 1, None, _one_line(reason), tuple(doubts))
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What a store told of the head; `forged`: something lies there that is not ours."""
+
+    found: tuple[str, int, str] | None = None
+    problem: str = ""
+    forged: bool = False
+
+
+def _asked(sink: Sink, series: str, prove: Prove, seconds: float) -> _Answer:
+    about, answer = f"{sink.name} {sink.address}", _Answer()
+
+    def serve(_turn: Turn) -> None:
         try:
-            if (stored := _stored(sink, series, digest)) is not None:
-                return _after(stored)
-        except (OSError, SinkRefused) as error:
-            reason = f"no local state, and {sink.name} {sink.address} could not be asked: {error}"
-    return Link(as_of.strftime(_MOMENT), 1, None, _one_line(reason))
+            answer.found = _stored(sink, series, prove)
+        except VerifyError as error:
+            answer.problem, answer.forged = f"{about}: the newest bundle there is not ours: {error}", True
+        except Exception as error:  # noqa: BLE001 - the plugin boundary, and the evidence must still be kept
+            known = isinstance(error, OSError | SinkRefused)
+            why = str(error) if known else f"{type(error).__name__}: {error}"
+            answer.problem = f"{about} could not be asked: {why}"
+
+    side_by_side([turn := Turn(sink)], serve, seconds)
+    return _Answer(problem=f"{about} could not be asked within {seconds:g} s") if turn.failed else answer
 
 
 def _one_line(text: str) -> str:
@@ -166,20 +213,20 @@ def _caught_up(
     return epoch, sequence, full
 
 
-def _stored(sink: Sink, series: str, digest: Digest) -> tuple[str, int, str] | None:
-    keys = [(parsed, text) for text in sink.list(f"{series}/") if (parsed := parse_key(text))]
-    if not keys:
+def _stored(sink: Sink, series: str, prove: Prove) -> tuple[str, int, str] | None:
+    keys = ((parsed, text) for text in sink.list(f"{series}/") if (parsed := parse_key(text)))
+    if (newest := max(keys, default=None)) is None:
         return None
-    (_, epoch, sequence, short), text = max(keys)
+    (_, epoch, sequence, short), text = newest
     if sequence >= _LAST:  # whoever can write to the store would else make the next run's bundle impossible
-        raise SinkRefused(f"{text}: no bundle can follow it")
+        raise VerifyError(f"{text}: no bundle can follow it")
     try:
         with sink.get(text) as file:
-            full = digest(file)
+            full = prove(file, text)
     except VerifyError as error:
-        raise SinkRefused(f"{text}: {error}") from None
+        raise VerifyError(f"{text}: {error}") from None
     if full[:12] != short:
-        raise SinkRefused(f"{text}: its name is not that of its statement")
+        raise VerifyError(f"{text}: its name is not that of its statement")
     return epoch, sequence, full
 
 

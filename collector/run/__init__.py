@@ -142,7 +142,7 @@ def run(
         report(Progress("deliver"))
         sent = delivery.deliver(config, plugins, sealed, place, timestamp(as_of), late=not stop.is_set())
     gaps = total_gaps(gathered.collected) + undiscovered_gaps(plan, plugins)
-    reasons = exit_reasons(summary, gaps, in_force, fail_on, undelivered=bool(sent.problems))
+    reasons = exit_reasons(summary, gaps, in_force, fail_on, undelivered=bool(sent.problems or place.doubts))
     failed = [f"check {id_}: {why}" for id_, why in summary.failed.items()]
     return RunResult(
         bundle=sent.bundle,
@@ -160,6 +160,7 @@ def run(
         problems=[
             *notes,
             *sent.notes,
+            *place.doubts,
             *sent.problems,
             *sent.unstamped,
             *failed,
@@ -224,7 +225,7 @@ class _Steps:
         out: Path,
     ) -> tuple[SealedBundle, Link]:
         """State the facts, sign them, have them stamped, and write the bundle."""
-        place = delivery.link(self.config, self.plugins, self.as_of)
+        place = delivery.link(self.config, self.plugins, self.as_of, signers[0])
         stated = facts(
             plan=gathered.plan,
             plugins=self.plugins,

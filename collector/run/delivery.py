@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING
 
-from collector.bundle.archive import Archive
 from collector.bundle.authority import TimeAuthority
-from collector.bundle.layout import STATEMENT
 from collector.bundle.seal import SealedBundle
-from collector.bundle.sign import parse_envelope
 from collector.bundle.trust import certificates_in
-from collector.canonical import sha256_hex
 from collector.collect.plan import timestamp
-from collector.config import Config, Entry
+from collector.config import Config, Entry, config_folder
 from collector.deliver.outbox import Delivered, Outbox
 from collector.deliver.series import OUTBOX, Link, key, next_link, record_head
 from collector.deliver.stamps import LateStamps, OwedStamps
 from collector.deliver.turns import Turn, side_by_side
 from collector.model import ConfigError, Sink, SinkRefused
 from collector.plugins import Plugins
+from collector.run import heads
 from collector.toml import shown_path
 
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
+
 __all__ = ["Sent", "authorities", "deliver", "deliver_stamps", "link", "made_sinks", "outbox", "send"]
+
+
+TRUST = "trust.toml"
+"""The user's trust file, beside the keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,18 @@ def _made(entry: Entry, plugins: Plugins) -> Sink:
         raise ConfigError(f"{entry.where}: {error}") from None
 
 
-def link(config: Config, plugins: Plugins, as_of: datetime) -> Link:
-    """The place in the series that this run's bundle takes."""
-    return next_link(config.state, config.series, as_of, made_sinks(config, plugins), _digest)
+def link(config: Config, plugins: Plugins, as_of: datetime, signer: Signer) -> Link:
+    """The place in the series that this run's bundle takes; a store's word on it counts if we signed it."""
+    trust = heads.own_trust(signer, config_folder() / TRUST, authorities(config))
+    return next_link(
+        config.state,
+        config.series,
+        as_of,
+        made_sinks(config, plugins),
+        heads.digest,
+        heads.prover(trust),
+        config.sink_timeout,
+    )
 
 
 def keep(config: Config) -> int | None:
@@ -154,12 +165,3 @@ def deliver_stamps(config: Config, plugins: Plugins, skip: Container[str] = ()) 
     """
     owed = OwedStamps(config.state / OUTBOX, config.sink_timeout)
     return owed.deliver(config.series, authorities(config), made_sinks(config, plugins), skip)
-
-
-def _digest(file: IO[bytes]) -> str:
-    """The digest of a stored bundle's statement."""
-    with tempfile.NamedTemporaryFile(prefix="collector-head-") as copy:
-        shutil.copyfileobj(file, copy)
-        copy.flush()
-        with Archive(Path(copy.name)) as archive:
-            return sha256_hex(parse_envelope(archive.read(STATEMENT)).payload)

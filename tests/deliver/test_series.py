@@ -74,7 +74,7 @@ def test_a_store_whose_newest_bundle_is_none_begins_a_new_epoch_with_its_reason(
     sink = store(tmp_path / "store", path, "acme/20261124T020000Z/00000003-0123456789ab.zip")
     link = next_link(tmp_path, "acme", as_of(1), [sink], digest)
     assert (link.epoch, link.sequence) == ("2026-11-25T02:00:00Z", 1)
-    assert "could not be asked" in link.reason
+    assert "the newest bundle there is not ours" in link.reason
 
 
 def test_a_bundle_under_another_bundles_name_is_not_believed(
