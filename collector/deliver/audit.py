@@ -183,9 +183,18 @@ def _verified(paths: Iterable[Path], prove: Prove, remarks: list[Remark]) -> tup
             continue
         good.append(bundle)
         if place != bundle.place:
-            text = f"belongs at {_key(bundle)}: its name is not that of its contents"
-            remarks.append(Remark("misplaced", str(path), text))
+            remarks.append(Remark("misplaced", str(path), _astray(bundle)))
     return sorted(good, key=lambda each: each.place), taken
+
+
+def _astray(bundle: Bundle) -> str:
+    folder = bundle.path.absolute().parents[1].name
+    if folder != bundle.name and bundle.path.absolute().parts[-2:] == Path(_key(bundle)).parts[-2:]:
+        return (
+            f"belongs at {_key(bundle)}, and its series' folder is called {folder}: a series' folder keeps "
+            f"its name, {bundle.name}, and the store is the folder above it"
+        )
+    return f"belongs at {_key(bundle)}: its name is not that of its contents"
 
 
 def _key(bundle: Bundle) -> str:

@@ -315,6 +315,23 @@ def test_a_hole_in_one_of_two_stores_is_found(store: Store, tmp_path: Path) -> N
     assert "missing" in whats(looked(store, other))
 
 
+def test_a_series_folder_that_was_handed_over_under_another_name_is_told_what_to_do(
+    store: Store, tmp_path: Path
+) -> None:
+    store.nights(1, 2)
+    handed = (store.folder / "acme").rename(tmp_path / "evidence of acme")
+    found = audit([handed], prove)
+    assert not found.holds
+    assert {each.what for each in found.remarks} == {"misplaced"}
+    for each in found.remarks:
+        assert "a series' folder keeps its name, acme, and the store is the folder above it" in each.text
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    handed.rename(whole / "acme")
+    assert audit([whole], prove).holds
+    assert audit([whole / "acme"], prove).holds
+
+
 def test_a_folder_without_a_bundle_is_no_store(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no bundle in it"):
         audit([tmp_path], prove)
