@@ -14,11 +14,16 @@ from pathlib import Path
 
 from collector.model import Column, Identity, Json, Kind, Operation
 
-__all__ = ["EVERY", "Node", "Part", "catalogue", "group", "operation", "template_lists"]
+__all__ = ["EVERY", "POWERS", "Node", "Part", "catalogue", "group", "operation", "template_lists"]
 
 _FILE = Path(__file__).parent / "generated.json"
 EVERY = "*"
 """In place of a resource: all that a version of the API serves, as Gatekeeper's constraints."""
+
+POWERS = Column(
+    "powers", "VARCHAR[]", "what of its node it has beyond the baseline of Pod Security, by container"
+)
+"""A column of pods and of what makes them, so that the two can be compared."""
 
 _OWNERS = (
     'STRUCT("apiVersion" VARCHAR, "kind" VARCHAR, "name" VARCHAR, "uid" VARCHAR, "controller" BOOLEAN)[]'
@@ -95,7 +100,11 @@ def _node(told: Mapping[str, Json]) -> Node:
     kind = Kind(
         name=told["name"],
         title=told["title"],
-        columns=(*_metadata(told), *(_column(each) for each in told["columns"])),
+        columns=(
+            *_metadata(told),
+            *(_column(each) for each in told["columns"]),
+            *((POWERS,) if told["template"] == "." else ()),
+        ),
         identity=_identity(told),
         operations=(Operation(name, ", ".join(rights)),),
         examples=tuple(told["examples"]),

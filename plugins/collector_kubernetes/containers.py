@@ -12,7 +12,7 @@ from collector.model import Column, Identity, Json, Kind, Record
 from collector_kubernetes.catalogue import template_lists
 from collector_kubernetes.objects import identifier
 
-__all__ = ["ADDED", "CONTAINER", "WRITTEN", "containers", "is_static"]
+__all__ = ["ADDED", "CONTAINER", "WRITTEN", "containers", "is_static", "security", "uses"]
 
 WRITTEN = (("initContainers", "init"), ("containers", "container"))
 ADDED = (("ephemeralContainers", "ephemeral"),)
@@ -103,8 +103,8 @@ def containers(
                 "name": each.get("name"),
                 "role": "sidecar" if stays else role,
                 **_image(each),
-                **_security(each, spec.get("securityContext") or {}, annotations),
-                **_use(each, host_paths),
+                **security(each, spec.get("securityContext") or {}, annotations),
+                **uses(each, host_paths),
                 **_resources(each, spec),
                 **_probes(each),
             }
@@ -145,9 +145,10 @@ def _image(each: Mapping[str, Json]) -> dict[str, Json]:
     }
 
 
-def _security(
+def security(
     each: Mapping[str, Json], pod: Mapping[str, Json], annotations: Mapping[str, Json]
 ) -> dict[str, Json]:
+    """A container's settings of security, its own before those of its pod, which `pod` is the context of."""
     own = each.get("securityContext") or {}
 
     def either(name: str) -> Json:
@@ -203,7 +204,8 @@ def _profile(annotation: Json) -> str | None:
     return "Localhost" if annotation.startswith("localhost/") else "Unconfined"
 
 
-def _use(each: Mapping[str, Json], host_paths: set[Json]) -> dict[str, Json]:
+def uses(each: Mapping[str, Json], host_paths: set[Json]) -> dict[str, Json]:
+    """What a container takes of its node and its namespace; `host_paths` are volumes that are the node's."""
     env, whole = each.get("env") or (), each.get("envFrom") or ()
     mounts = each.get("volumeMounts") or ()
     keyed = [(one.get("valueFrom") or {}).get("secretKeyRef") or {} for one in env]

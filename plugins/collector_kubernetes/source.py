@@ -31,6 +31,7 @@ from collector_kubernetes.clusters import Clusters
 from collector_kubernetes.containers import CONTAINER
 from collector_kubernetes.kubelets import KUBELET, kubelets
 from collector_kubernetes.objects import at, records
+from collector_kubernetes.powers import powers
 from collector_kubernetes.rights import cluster_roles
 from collector_kubernetes.running import COMPONENT, IMAGE, Running
 from collector_kubernetes.served import (
@@ -247,6 +248,9 @@ class Kubernetes:
                     for column in ("type", "data", "immutable")
                 )
                 record = Record(record.kind, record.id, record.scope, record.calls, record.data, gaps)
+            if node.kind.name == _POD:
+                data = {**record.data, "powers": powers(item.get("metadata") or {}, item.get("spec") or {})}
+                record = Record(record.kind, record.id, record.scope, record.calls, data)
             yield record
         if node.template:
             yield from workloads(node, item, scope, page.call)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from collector.model import Column, Identity, Json, Kind, Record
-from collector_kubernetes.catalogue import Node, group, template_lists
+from collector_kubernetes.catalogue import POWERS, Node, group, template_lists
 from collector_kubernetes.containers import ADDED, WRITTEN, containers, is_static
 from collector_kubernetes.objects import at, identifier
+from collector_kubernetes.powers import powers
 
 __all__ = ["WORKLOAD", "owner", "workloads"]
 
@@ -72,6 +73,7 @@ WORKLOAD = Kind(
         Column("host_users", "BOOLEAN", "whether its pods' users are the node's"),
         Column("share_processes", "BOOLEAN", "whether its containers see each other's processes"),
         Column("host_paths", "VARCHAR[]", "paths of the node that it mounts"),
+        POWERS,
         Column("volume_types", "VARCHAR[]", "types of its volumes, sorted"),
         Column("run_as_user", "BIGINT", "the pod's user; NULL: the images'"),
         Column("run_as_non_root", "BOOLEAN", "whether the pod refuses to run as root; NULL: not set"),
@@ -115,6 +117,7 @@ def workloads(node: Node, item: Mapping[str, Json], scope: Mapping[str, str], ca
     data = {
         **_of_object(node, item, controller),
         **_of_pod(pod, spec),
+        "powers": powers(pod, spec),
         "template": {"metadata": {"annotations": pod.get("annotations")}, "spec": spec},
     }
     kept = {name: value for name, value in data.items() if value is not None}

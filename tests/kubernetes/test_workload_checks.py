@@ -415,6 +415,10 @@ def others(create: Callable[[Object], Object]) -> None:
     made = {**made, "apiVersion": "apps/v1", "kind": "ReplicaSet"}
     create(pod("owned", made, running("1")))
     create(pod("more", made, running("2"), hostPID=True))
+    create(pod("forged", made, **{f"{SAFE}.privileged": True, f"{SAFE}.allowPrivilegeEscalation": True}))
+    create(pod("mounting", made, volumes=[*STRICT["volumes"], *on_host("/")["volumes"]]))
+    create(pod("other-account", made, serviceAccountName="default"))
+    create(pod("injected", made, **INJECTED))
     gone = {**made, "metadata": {"name": "gone", "uid": "00000000-0000-0000-0000-000000000009"}}
     create(pod("orphan", gone))
     create(
@@ -439,6 +443,30 @@ def others(create: Callable[[Object], Object]) -> None:
     create(named("v1", "Secret", "unused", stringData={"password": "Zq7-hT5kWm2pRx9v"}))
 
 
+# What a server and a mesh add to each pod.
+INJECTED: Object = {
+    "tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}],
+    "containers": [
+        *STRICT["containers"],
+        {
+            "name": "proxy",
+            "image": "registry.example/proxy:1",
+            "volumeMounts": [
+                {
+                    "name": "kube-api-access-x7k2p",
+                    "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+                }
+            ],
+        },
+    ],
+    "volumes": [
+        *STRICT["volumes"],
+        {
+            "name": "kube-api-access-x7k2p",
+            "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]},
+        },
+    ],
+}
 TEMPLATE_OF_SETS = {"metadata": METADATA, "spec": changed(STRICT, {})}
 
 
@@ -512,6 +540,10 @@ SUBJECTS = {
     },
     "Pod/owned": set(),
     "Pod/more": {"pod-is-no-more-than-its-template"},
+    "Pod/forged": {"pod-is-no-more-than-its-template"},
+    "Pod/mounting": {"pod-is-no-more-than-its-template"},
+    "Pod/other-account": {"pod-is-no-more-than-its-template"},
+    "Pod/injected": set(),
     "Pod/orphan": {"owner-exists"},
     "Pod/debugged": {"pod-no-secrets-in-debuggers"},
     "Pod/naked": {"workload-has-a-controller", *UNKNOWN_TO_1_20},
