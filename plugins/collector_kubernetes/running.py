@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -37,6 +38,11 @@ _LISTS = frozenset(
 
 _ENDS = frozenset(";&|<>()")  # signs that end a command of a shell
 _UNREAD = "a shell's script starts it, and does not show its flags"
+_UNTOLD = "a variable in its flags is not set where its pod shows it"
+_VARIABLE = re.compile(r"\$(\$|\(([^()]*)\))")
+_HUSHED = re.compile(r"pass|secret|token|cred|key", re.IGNORECASE)
+"""Variables that sound like a secret: no value of theirs is put in the place of their name."""
+
 _STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 
 IMAGE = Kind(
@@ -111,11 +117,14 @@ def _components(pod: Mapping[str, Json], scope: Mapping[str, str], call: str) ->
     metadata, spec = pod.get("metadata") or {}, pod.get("spec") or {}
     static = any(each.get("kind") == "Node" for each in metadata.get("ownerReferences") or ())
     for each in spec.get("containers") or ():
-        words = [str(word) for word in (*(each.get("command") or ()), *(each.get("args") or ()))]
+        written = [str(word) for word in (*(each.get("command") or ()), *(each.get("args") or ()))]
+        words, known = _expanded(written, each)
         component = _component(words, str(each.get("name")))
         if component is None:
             continue
-        flags = _flags(_own(words, component))
+        own = _own(words, component)
+        why = _UNTOLD if own and not known else _UNREAD
+        flags = _flags(own if known else None)
         data = {
             "component": component,
             "pod": metadata.get("name"),
@@ -128,9 +137,35 @@ def _components(pod: Mapping[str, Json], scope: Mapping[str, str], call: str) ->
         }
         kept = {name: value for name, value in data.items() if value is not None}
         lost = ("flags", "urls") if flags is None else ()
-        gaps = tuple(ColumnGap(column, Outcome.MALFORMED, call, _UNREAD) for column in lost)
+        gaps = tuple(ColumnGap(column, Outcome.MALFORMED, call, why) for column in lost)
         id_ = f"Component/{component}/{metadata.get('name')}"
         yield Record(COMPONENT.name, id_, scope, (call,), kept, gaps)
+
+
+def _expanded(words: list[str], container: Mapping[str, Json]) -> tuple[list[str], bool]:
+    """Words with `$(NAME)` replaced as kubelets do it, and whether all of it could be.
+
+    Only what stands in the container itself is known: not what is taken from elsewhere (`valueFrom`,
+    `envFrom`), nor the variables that name services.
+    """
+    values: dict[str, str] = {}
+    lost = False
+
+    def told(found: re.Match[str]) -> str:
+        nonlocal lost
+        if found[1] == "$":
+            return "$"
+        lost = lost or found[2] not in values
+        return values.get(found[2], found[0])
+
+    for each in container.get("env") or ():
+        name, lost = str(each.get("name")), False
+        value = _VARIABLE.sub(told, str(each.get("value") or ""))
+        values.pop(name, None)  # the last of a name counts
+        if not lost and not each.get("valueFrom") and not _HUSHED.search(name):
+            values[name] = value
+    lost = False
+    return [_VARIABLE.sub(told, word) for word in words], not lost
 
 
 def _component(words: Sequence[str], container: str) -> str | None:

@@ -456,3 +456,42 @@ def test_a_password_in_an_address_hides_no_other_flag() -> None:
     (record,) = Running().records(pod, {"cluster": "a"}, "call")
     assert record.data["flags"] == {"profiling": True}  # type: ignore[union-attr]
     assert set(record.data["urls"]) == {"etcd-servers"}  # type: ignore[union-attr]
+
+
+REFERRED = {"name": "MODE", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}
+HOLDS = "--authorization-mode=$(MODE)"
+
+
+@pytest.mark.parametrize(
+    ("env", "words", "told"),
+    [
+        ([{"name": "MODE", "value": "RBAC"}], [HOLDS], {"authorization-mode": "RBAC"}),
+        ([{"name": "A", "value": "RBAC"}, {"name": "MODE", "value": "Node,$(A)"}], [HOLDS], "Node,RBAC"),
+        ([{"name": "MODE", "value": "$(A)"}, {"name": "A", "value": "RBAC"}], [HOLDS], None),
+        ([{"name": "MODE", "value": "RBAC"}, REFERRED], [HOLDS], None),
+        ([REFERRED, {"name": "MODE", "value": "RBAC"}], [HOLDS], "RBAC"),
+        ([], [HOLDS], None),
+        ([], ["--authorization-mode=$$(MODE)"], "$(MODE)"),
+        ([{"name": "MODE_PASSWORD", "value": "RBAC"}], ["--authorization-mode=$(MODE_PASSWORD)"], None),
+        ([{"name": "FLAG", "value": "--authorization-mode=RBAC"}], ["$(FLAG)"], "RBAC"),
+    ],
+)
+def test_variables_in_flags_are_what_the_container_sets_them_to_or_a_gap(
+    env: list[Object], words: list[str], told: Object | str | None
+) -> None:
+    pod = static("kube-apiserver", "kube-apiserver", *words)
+    pod["spec"]["containers"][0]["env"] = env
+    (record,) = Running().records(pod, {"cluster": "a"}, "call")
+    expected = {"authorization-mode": told} if isinstance(told, str) else told
+    assert record.data.get("flags") == expected  # type: ignore[union-attr]
+    assert [gap.column for gap in record.gaps] == ([] if told else ["flags", "urls"])  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("value", "result"), [("AlwaysAllow", "fail"), (None, "unknown")])
+def test_a_flag_that_a_variable_sets_is_judged_by_its_value(
+    newer: Callable[..., Any], value: str | None, result: str
+) -> None:
+    pod = static("kube-apiserver", "kube-apiserver", HOLDS, "--token-auth-file=/a.csv")
+    pod["spec"]["containers"][0]["env"] = [{"name": "MODE", "value": value}] if value else [REFERRED]
+    told = newer(pod)
+    assert set(told.of("kubernetes-api-authorization-is-asked").values()) == {result}
