@@ -160,7 +160,10 @@ def security(
     selinux = either("seLinuxOptions") or {}
     name = each.get("name")
     seccomp = (either("seccompProfile") or {}).get("type")
-    annotated = _profile(annotations.get(f"{_SECCOMP_OF}{name}") or annotations.get(_SECCOMP))
+    of_container = _profile(annotations.get(f"{_SECCOMP_OF}{name}"))
+    annotated = of_container or _profile(annotations.get(_SECCOMP))
+    if of_container != seccomp and of_container and not own.get("seccompProfile"):
+        seccomp = None  # until 1.26 it comes before the pod's field, from 1.27 on it counts for nothing
     return {
         "privileged": privileged,
         "privilege_escalation": True

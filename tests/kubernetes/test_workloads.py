@@ -238,3 +238,24 @@ def test_a_token_that_a_volume_brings_is_told(source: Object, held: bool) -> Non
         "volumes": [{"name": "v", "projected": {"sources": [source]}}],
     }
     assert read("Pod", pod(spec))["Pod/n/a"]["own_token"] is held
+
+
+OF_MAIN = "container.seccomp.security.alpha.kubernetes.io/main"
+
+
+@pytest.mark.parametrize(
+    ("own", "annotation", "told"),
+    [
+        ({}, "unconfined", ("Unconfined", True)),  # which of the two counts is the server's age
+        ({}, "runtime/default", ("RuntimeDefault", False)),
+        ({"seccompProfile": {"type": "Localhost"}}, "unconfined", ("Localhost", False)),
+    ],
+)
+def test_a_containers_profile_by_annotation_comes_before_its_pods_field(
+    own: Object, annotation: str, told: tuple[str, bool]
+) -> None:
+    made = pod({"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}})
+    made["metadata"]["annotations"] = {OF_MAIN: annotation}
+    made["spec"]["containers"][0]["securityContext"] = own
+    main = read("Pod", made)["Pod/n/a/main"]
+    assert (main["seccomp"], main["seccomp_annotated"]) == told
