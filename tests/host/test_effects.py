@@ -433,3 +433,28 @@ def test_scripts_of_init(promise: str, text: str, expected: tuple, tree: Tree, s
     (root / "etc/init.d/thing").chmod(0o755)
     rows, _, _ = section("services", root)
     assert [(row.data.get("active"), tuple(gap.column for gap in row.gaps)) for row in rows] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("sudoers", "column", "expected"),
+    [
+        ("Defaults:eve !authenticate", "authenticate", False),
+        ("Defaults:eve, bob !authenticate", "authenticate", False),
+        ("Defaults!/usr/bin/less !authenticate", "authenticate", False),
+        ("Defaults:root !authenticate", "authenticate", True),
+        ("Defaults:eve authenticate", "authenticate", True),
+        ("Defaults exempt_group=staff", "authenticate", False),
+        ("Defaults !exempt_group", "authenticate", True),
+        ("Defaults:%admin timestamp_timeout=-1", "timestamp_timeout", -1.0),
+        ("Defaults timestamp_timeout=5\nDefaults:eve timestamp_timeout=600", "timestamp_timeout", 600.0),
+        ("Defaults timestamp_timeout=-1\nDefaults:eve timestamp_timeout=1", "timestamp_timeout", -1.0),
+        ("Defaults use_pty\nDefaults:eve !use_pty", "use_pty", False),
+        ("Defaults>postgres targetpw", "targetpw", True),
+    ],
+)
+def test_sudo_defaults_for_some_count_where_they_are_weaker(
+    sudoers: str, column: str, expected: object, tree: Tree, section: Section
+) -> None:
+    rows, _, _ = section("sudo", tree({"etc/sudoers": f"{sudoers}\n", "usr/bin/sudo": ""}))
+    (defaults,) = [row.data for row in rows if row.kind == "host_sudo"]
+    assert defaults[column] == expected

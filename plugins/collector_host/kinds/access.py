@@ -107,7 +107,7 @@ _SSHD_MATCH = Kind(
 
 _SUDO_KIND = Kind(
     name="host_sudo",
-    title="sudo: installed, and its defaults for everyone",
+    title="sudo: installed, and its defaults; where those for some are weaker, the weaker",
     columns=(
         Column("installed", "BOOLEAN", "whether sudo is there"),
         Column("version", "VARCHAR", "its version"),
@@ -121,7 +121,7 @@ _SUDO_KIND = Kind(
         Column("env_reset", "BOOLEAN", "whether the environment is cleaned (default on)"),
         Column("env_keep", "VARCHAR[]", "variables that are kept", free_text=True),
         Column("secure_path", "VARCHAR", "search path of commands; NULL: the caller's"),
-        Column("authenticate", "BOOLEAN", "whether a password is asked for by default (default on)"),
+        Column("authenticate", "BOOLEAN", "whether everyone is asked for a password by default (default on)"),
         Column(
             "timestamp_timeout",
             "DOUBLE",

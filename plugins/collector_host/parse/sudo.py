@@ -35,7 +35,12 @@ _OPTION = re.compile(
     r"\s*(ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(\"[^\"]*\"|\S+)\s*"
 )
 _INCLUDE = re.compile(r"\s*[@#](include|includedir)\s+\"?([^\"]+?)\"?\s*\Z")
-_DEFAULTS = re.compile(r"Defaults(?:(?P<scope>[@:!>])(?P<whom>\S+))?(?:\s+(?P<settings>.*))?\Z")
+_DEFAULTS = re.compile(
+    r"Defaults(?:(?P<scope>[@:!>])\s*(?P<whom>[^\s,]+(?:\s*,\s*[^\s,]+)*))?(?:\s+(?P<settings>.*))?\Z"
+)
+_SAFE = {"authenticate": True, "env_reset": True, "use_pty": True} | dict.fromkeys(
+    ("targetpw", "rootpw", "runaspw"), False
+)
 
 
 def _pieces(text: str, separator: str) -> list[str]:
@@ -89,6 +94,7 @@ class _Sudoers:
         default_factory=lambda: {word: {} for word in _ALIASES.values()}
     )
     defaults: dict[str, Json] = field(default_factory=dict)
+    weaker: dict[str, Json] = field(default_factory=dict)
     keep: list[str] = field(default_factory=list)
     rules: list[tuple[File, Line]] = field(default_factory=list)
 
@@ -126,9 +132,11 @@ class _Sudoers:
         if word in _ALIASES:
             return self._alias(word, line.text)
         if match := _DEFAULTS.match(line.text):
-            if match["scope"] is None:
-                for setting in _pieces(match["settings"] or "", ","):
+            for setting in _pieces(match["settings"] or "", ","):
+                if match["scope"] is None:
                     self._default(setting)
+                elif match["scope"] + match["whom"] != ":root":  # root is not asked in any case
+                    self._weaken(setting)
             return True
         if "=" not in line.text:
             return False
@@ -143,11 +151,22 @@ class _Sudoers:
             self.aliases[_ALIASES[word]][name.strip().removesuffix("+").strip()] = _pieces(members, ",")
         return True
 
-    def _default(self, setting: str) -> None:
-        match = re.match(r"(!*)\s*([a-z_]+)\s*(?:([+-]?=)\s*(.*))?\Z", setting, re.DOTALL)
-        if match is None:
+    def _weaken(self, setting: str) -> None:
+        """A default for some users, hosts or commands counts where it is weaker than it should be."""
+        if (found := _setting(setting)) is None:
             return
-        name, operator, value = match[2], match[3], (match[4] or "").strip().strip('"')
+        name, operator, value, on = found
+        if name in _SAFE and not operator and on is not _SAFE[name]:
+            self.weaker[name] = on
+        elif name == "timestamp_timeout":
+            minutes, known = _minutes(value if operator else on), _minutes(self.weaker.get(name, 0.0))
+            if minutes is not None and (minutes < 0 or 0 <= (known or 0.0) < minutes):
+                self.weaker[name] = minutes
+
+    def _default(self, setting: str) -> None:
+        if (found := _setting(setting)) is None:
+            return
+        name, operator, value, on = found
         if name == "env_keep":
             words = value.split()
             if operator == "+=":
@@ -157,7 +176,7 @@ class _Sudoers:
             else:
                 self.keep = words
         else:
-            self.defaults[name] = value if operator else len(match[1]) % 2 == 0
+            self.defaults[name] = value if operator else on
 
     def expand(self, what: str, names: Sequence[str], depth: int = 0) -> list[str]:
         """Names with aliases replaced by their members; a negated alias negates each member."""
@@ -254,6 +273,26 @@ def _row(
     return Row("host_sudoers", where if number == 1 else f"{where}#{number}", data)
 
 
+def _setting(text: str) -> tuple[str, str | None, str, bool] | None:
+    """Name, operator if any, value, and whether it is switched on; None: no setting."""
+    match = re.match(r"(!*)\s*([a-z_]+)\s*(?:([+-]?=)\s*(.*))?\Z", text, re.DOTALL)
+    if match is None:
+        return None
+    return match[2], match[3], (match[4] or "").strip().strip('"'), len(match[1]) % 2 == 0
+
+
+def _worse(known: _Sudoers) -> dict[str, Json]:
+    """Columns of host_sudo that a default for some, or a group that is never asked, makes weaker."""
+    worse = {name: value for name, value in known.weaker.items() if name != "timestamp_timeout"}
+    if _text(known.defaults.get("exempt_group")):
+        worse["authenticate"] = False
+    some = _minutes(known.weaker.get("timestamp_timeout"))
+    every = _minutes(known.defaults.get("timestamp_timeout", 15))
+    if some is not None and (every is None or (every >= 0 and (some < 0 or some > every))):
+        worse["timestamp_timeout"] = some
+    return worse
+
+
 def _minutes(value: Json) -> float | None:
     if value is False:
         return 0.0
@@ -300,13 +339,14 @@ def _defaults(frames: Frames, known: _Sudoers, installed: bool) -> Row:
         name: bool(default.get(name, False))
         for name in ("log_input", "log_output", "requiretty", "targetpw", "rootpw", "runaspw")
     }
+    data |= _worse(known)
     gaps: tuple[ColumnGap, ...] = ()
     # A line that is broken is passed over by sudo too; what was not read could say anything.
     unseen = [miss for miss in known.missed if miss.reason is not Outcome.MALFORMED]
     if unseen:
         columns = [name for name in data if name not in ("installed", "version", "alternatives")]
         gaps = column_gaps(columns, unseen[0].reason, unseen[0].detail)
-    elif version is None and "use_pty" not in default:
+    elif version is None and "use_pty" not in default and "use_pty" not in known.weaker:
         gaps = column_gaps(("use_pty",), *_untold(frames))
     return Row("host_sudo", "sudo", data, gaps)
 
