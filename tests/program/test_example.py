@@ -83,7 +83,12 @@ ALONE = {
     "program-policy-review-not-overdue": ["policies/suppliers.md"],
     "program-policy-approver-is-not-owner": [],
     "program-policy-owner-is-active": ["program/policies/incident-response.md"],
+    "program-policy-approver-was-here": [],
+    "program-policy-review-within-two-years": [],
+    "program-policy-is-one-document": [],
+    "program-has-an-approved-policy": [],
     "program-person-dates-in-order": [],
+    "program-person-is-once": [],
     "program-login-is-one-persons": ["program/deploy"],
 }
 
