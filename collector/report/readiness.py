@@ -41,6 +41,7 @@ _ORDER = (
     "no_evidence",
     "not_applicable",
 )
+_HOLDS = 3  # objectives that hold which the text names; `explain` and JSON have them all
 _MEANING = {
     "satisfied": "the evidence shows the whole control",
     "partial": "something holds, the rest is not shown",
@@ -55,12 +56,18 @@ _MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class ControlState:
-    """How one control stands; `why` are the objectives that decide it, with their status."""
+    """How one control stands.
+
+    Attributes:
+        why: the objectives that decide it, with their status.
+        holds: the objectives that pass: what evidence there is for it.
+    """
 
     control: str
     title: str
     status: str
     why: tuple[str, ...]
+    holds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,9 @@ def readiness(evidence: Evidence, frameworks: Sequence[str] = ()) -> Readiness:
         if framework in found:
             control = known[framework].controls.get(id_) if framework in known else None
             title = control.title if control else ""
-            found[framework].append(ControlState(line["control"], title, line["status"], _why(line)))
+            found[framework].append(
+                ControlState(line["control"], title, line["status"], _why(line), _holds(line))
+            )
     titles = {name: known[name].title for name in found if name in known}
     return Readiness(evidence.plan["as_of"], found, titles, unseen(evidence))
 
@@ -115,6 +124,10 @@ def check_judged(frameworks: Sequence[str], judged: Collection[str]) -> None:
 
 def _why(line: Mapping[str, Json]) -> tuple[str, ...]:
     return tuple(f"{name} {status.replace('_', ' ')}" for name, status in decisive(line))
+
+
+def _holds(line: Mapping[str, Json]) -> tuple[str, ...]:
+    return tuple(sorted(name for name, each in line["objectives"].items() if each["status"] == "pass"))
 
 
 def decisive(line: Mapping[str, Json]) -> tuple[tuple[str, str], ...]:
@@ -143,6 +156,7 @@ def readiness_json(found: Readiness) -> dict[str, Json]:
                         "title": each.title,
                         "status": each.status,
                         "why": list(each.why),
+                        "holds": list(each.holds),
                     }
                     for each in states
                 ],
@@ -190,10 +204,17 @@ def _listed(title: str, states: Sequence[ControlState], page: Page) -> list[str]
     lines: list[str] = []
     for status in _ORDER:
         rows = [
-            (each.control.partition(":")[2], "; ".join([each.title, *each.why]))
+            (each.control.partition(":")[2], "; ".join(_said(each)))
             for each in states
             if each.status == status
         ]
         if rows:
             lines += [f"{page.heading(title)}: {page.status(status)}, {len(rows)}", *page.table(rows), ""]
     return lines
+
+
+def _said(state: ControlState) -> list[str]:
+    """Title, what holds, shortly, and what decides: all of it, since somebody has to see to each."""
+    more = len(state.holds) - _HOLDS
+    shown = ", ".join(state.holds[:_HOLDS]) + (f" and {more} more" if more > 0 else "")
+    return [state.title, *([f"holds: {shown}"] if shown else []), *state.why]

@@ -48,6 +48,21 @@ def test_text_lists_controls_where_a_framework_was_named(evidence: Evidence) -> 
     assert "T.1" not in "\n".join(readiness_text(readiness(evidence), page))
 
 
+def test_what_holds_of_a_control_is_shown_beside_what_is_not(evidence: Evidence) -> None:
+    found = readiness(evidence, ["toy"])
+    text = "\n".join(readiness_text(found, Page(100), listed=True))
+    assert "T.2  Toy control 2; holds: boxes-are-known; keys-are-kept unknown" in text
+    held = {each["control"]: each["holds"] for each in readiness_json(found)["frameworks"]["toy"]["controls"]}
+    assert held == {"toy:T.1": [], "toy:T.2": ["boxes-are-known"], "toy:T.3": [], "toy:T.4": []}
+
+
+def test_of_much_that_holds_the_text_names_some_and_counts_the_rest(evidence_with: Any) -> None:
+    passing = {name: {"status": "pass"} for name in "abcde"}
+    line = {"control": "toy:T.2", "status": "satisfied", "objectives": passing}
+    found = readiness(evidence_with(controls=[line]), ["toy"])
+    assert "holds: a, b, c and 2 more" in "\n".join(readiness_text(found, Page(100), listed=True))
+
+
 def test_control_without_its_framework_is_still_counted(evidence_with: Any) -> None:
     stray = {"control": "toy:gone", "status": "satisfied", "objectives": {}}
     assert readiness(evidence_with(controls=[stray])).counts()["toy"]["satisfied"] == 1
