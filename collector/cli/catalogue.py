@@ -31,13 +31,24 @@ def _unknown(what: str, name: str, known: Mapping[str, Any]) -> ConfigError:
 
 
 @click.command()
+@click.option("--kind", metavar="KIND", help="Only this kind: its columns, with type and meaning.")
 @printing
-def plugins(output: Output) -> None:
-    """List the plugins that are installed: what each gives, and the options of its tables."""
+def plugins(kind: str | None, output: Output) -> None:
+    """List the plugins that are installed: what each gives, and the options of its tables.
+
+    With --kind, the columns of one kind of evidence, as `collector query` knows them.
+    """
     from collector.plugins import load
-    from collector.report.catalogue import gives, plugins_text
+    from collector.report.catalogue import gives, kind_json, kind_text, plugins_text
 
     found = load()
+    if kind is not None:
+        kinds = found.kinds()
+        if kind not in kinds:
+            raise _unknown("kind", kind, kinds)
+        shown = kind_json(kinds[kind])
+        output.give(shown, lambda page: kind_text(shown, page))
+        return
     value = {
         name: {"distribution": found.origin[name], "gives": gives(found, name)}
         for name in sorted(found.origin)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from collector.model import Json, Option
+from collector.model import Json, Kind, Option
 from collector.report.page import Page, count
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ __all__ = [
     "framework_whole",
     "frameworks_text",
     "gives",
+    "kind_json",
+    "kind_text",
     "plugins_text",
 ]
 
@@ -70,6 +72,38 @@ def _option_text(option: Mapping[str, Any]) -> str:
     notes += [f"default {option['default']}"] if option["default"] is not None else []
     notes += [f"one of {', '.join(option['choices'])}"] if option["choices"] else []
     return f"{option['meaning']} ({'; '.join(notes)})" if notes else str(option["meaning"])
+
+
+def kind_json(kind: Kind) -> dict[str, Json]:
+    """A kind with its columns, in the order in which its plugin shows them."""
+    return {
+        "kind": kind.name,
+        "title": kind.title,
+        "identity": list(kind.identity),
+        "columns": [
+            {
+                "name": each.name,
+                "type": each.type,
+                "meaning": each.meaning,
+                "secret": each.secret,
+                "identity": each.identity.value if each.identity else None,
+            }
+            for each in kind.columns
+        ],
+        "examples": list(kind.examples),
+    }
+
+
+def kind_text(value: Mapping[str, Any], page: Page) -> list[str]:
+    """The text of `collector plugins --kind KIND`."""
+    lines = [page.heading(value["kind"], value["title"])]
+    for each in value["columns"]:
+        kept = "; kept as a keyed digest" if each["secret"] else ""
+        kept = kept or ("; kept as a pseudonym" if each["identity"] in ("person_name", "mail") else "")
+        lines += page.wrap(f"{each['name']}  {each['type']}", 2, 6)
+        lines += page.wrap(f"{each['meaning']}{kept}", 6)
+    lines += page.wrap(f"One record from another: {', '.join(value['identity'])}", 0, 2)
+    return [*lines, *(line for each in value["examples"] for line in page.wrap(f"e.g. {each}", 0, 2))]
 
 
 def check_json(check: Check) -> dict[str, Json]:

@@ -74,6 +74,18 @@ def test_framework_is_explained_control_by_control(ran: Any) -> None:
     assert "CC6.1" in ran.machine("frameworks", "soc2-2017").stdout
 
 
+def test_columns_of_a_kind_are_listed_with_type_and_meaning_as_query_knows_them(ran: Any) -> None:
+    value = answer(ran, "plugins", "--kind", "program_person")
+    columns = {each["name"]: each for each in value["columns"]}
+    described = json.loads(
+        ran.machine("query", ran.bundle, "DESCRIBE program_person", "--output", "json").stdout
+    )
+    assert set(columns) == {row[0] for row in described["rows"] if not row[0].startswith("_")}
+    assert all(each["type"] and each["meaning"] for each in columns.values())
+    text = ran.machine("plugins", "--kind", "program_person").stdout
+    assert all(name in text for name in columns)
+
+
 def test_permissions_are_ready_to_use(ran: Any) -> None:
     text = ran.machine("permissions", "program").stdout
     assert "setfacl" in text
@@ -93,6 +105,7 @@ def test_permissions_are_ready_to_use(ran: Any) -> None:
             ["checks", "--kind", "program_polcy"],
             "no check reads kind 'program_polcy' (did you mean program_policy?)",
         ),
+        (["plugins", "--kind", "program_persn"], "no kind 'program_persn' (did you mean program_person?)"),
         (["frameworks", "soc2"], "no framework 'soc2' (did you mean soc2-2017?)"),
         (["permissions", "programm"], "no source or sink 'programm' (did you mean program?)"),
         (
