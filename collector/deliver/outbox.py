@@ -57,6 +57,10 @@ SECONDS = 3600.0
 _NOTES = threading.Lock()  # sinks that are served side by side share the notes of bundles
 
 
+class _Unnoted(Exception):  # noqa: N818 - says what happened, and no sink is to blame
+    """What became of a bundle at a sink could not be written down, as where this machine's disk is full."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A bundle that waits.
@@ -175,7 +179,7 @@ class Outbox:
             sweep(self._folder, series)
         turns = [Turn(sink) for sink in sinks]
         due = [turn for turn in turns if not (patient and self._waits(turn, series, now))]
-        side_by_side(due, lambda turn: self._serve(turn, series), self._seconds)
+        side_by_side(due, lambda turn: self._go(turn, series), self._seconds)
         for turn in due:
             self._remember(turn, now)
         delivered = Delivered()
@@ -201,7 +205,11 @@ class Outbox:
         if not turn.failed:
             backoff.succeeded(self._folder, turn.sink)
             return
-        due = backoff.failed(self._folder, turn.sink, now)
+        try:
+            due = backoff.failed(self._folder, turn.sink, now)
+        except OSError as error:
+            turn.problem += f"; that it failed could not be noted: {error}"
+            return
         turn.problem += f"; the next run that tries is one after {due:%Y-%m-%dT%H:%M:%SZ}"
 
     def _drop(self, wanted: set[str], series: str | None) -> None:
@@ -220,6 +228,15 @@ class Outbox:
         except ConfigError:
             return False
         return newest is not None and parsed[1:3] <= newest[:2]
+
+    def _go(self, turn: Turn, series: str | None) -> None:
+        try:
+            self._serve(turn, series)
+        except _Unnoted as error:
+            turn.problem = (
+                f"{turn.sink.name} {turn.sink.address}: {error}; it stays in the outbox, and what the sink "
+                "has of it by now is compared next time"
+            )
 
     def _serve(self, turn: Turn, series: str | None) -> None:
         sink = turn.sink
@@ -266,7 +283,7 @@ def _tried(turn: Turn, entry: Entry) -> tuple[str, str]:
     """Send an entry. Returns what its delivery rests on, and what went wrong; each "" where there is none."""
     try:
         return _send(turn, entry), ""
-    except Over:
+    except (Over, _Unnoted):
         raise
     except (OSError, SinkRefused, CollectorError) as error:
         return "", str(error)
@@ -280,7 +297,10 @@ def _mark(turn: Turn, entry: Entry, change: Callable[[Entry, str], Entry]) -> No
     with turn.writing(), _NOTES:
         note = _read_note(entry.path)
         has, sent = frozenset(note.get("done", ())), frozenset(note.get("sent", ()))
-        _write_note(change(replace(entry, done=has, sent=sent), turn.sink.address))
+        try:
+            _write_note(change(replace(entry, done=has, sent=sent), turn.sink.address))
+        except OSError as error:
+            raise _Unnoted(f"{entry.key}: the outbox cannot be written: {error}") from None
 
 
 def _with_done(entry: Entry, address: str) -> Entry:

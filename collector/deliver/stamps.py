@@ -195,7 +195,11 @@ class OwedStamps:
                     why = f"{type(error).__name__}: {error}"
                     turn.notes.append(f"{sink.name} {sink.address}: {note.stem}{rest}: {why}")
                     break
-                self._mark(turn, note, rest)
+                try:
+                    self._mark(turn, note, rest)
+                except OSError as error:  # this machine's disk: the other sinks get their stamps all the same
+                    turn.notes.append(f"{note.stem}{rest}: the outbox cannot be written: {error}")
+                    return
 
     def _mark(self, turn: Turn, note: _Note, rest: str) -> None:
         """Write down that a sink has a file, and nothing once its time is over."""

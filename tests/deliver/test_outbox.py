@@ -527,3 +527,31 @@ def test_whatever_fails_every_store_ends_with_every_bundle_once(
         assert site.outbox.deliver([site.sink("one"), site.sink("two")], "acme").problems == []
         assert chain(Path(folder) / "one") == chain(Path(folder) / "two") == list(range(1, runs + 1))
         assert site.outbox.entries() == []
+
+
+@pytest.mark.needs_root
+def test_a_full_disk_under_the_notes_is_told_for_each_sink_and_nothing_is_lost_or_sent_twice(
+    tmp_path: Path, small_disk: Path, bundle: Any, chain: Any
+) -> None:
+    if not small_disk.is_mount():
+        pytest.skip("no file system could be mounted")
+    link = Link("2026-11-24T02:00:00Z", 1, None, "first")
+    path, full = bundle(tmp_path / "b.zip", link)
+    box = Outbox(small_disk / "outbox")
+    box.add(path, key("acme", link, full))
+    record_head(small_disk, "acme", link, full)
+    stores = [tmp_path / "one", tmp_path / "two"]
+    sinks = [DirectorySink({"path": str(each)}) for each in stores]
+    full_up = small_disk / "full"
+    with pytest.raises(OSError, match="No space left"), full_up.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    told = box.deliver(sinks, "acme")
+    assert len(told.problems) == 2
+    assert all("the outbox cannot be written: [Errno 28]" in each for each in told.problems)
+    assert not told.sinks
+    assert len(box.entries()) == 1
+    full_up.unlink()
+    assert box.deliver(sinks, "acme", patient=True).problems == []
+    assert [chain(each) for each in stores] == [[1], [1]]
+    assert box.entries() == []
