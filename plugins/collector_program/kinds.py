@@ -46,6 +46,7 @@ POLICY = Kind(
         _said("approved_on", "DATE", "day of approval of this version; NULL: not approved"),
         _said("review_by", "DATE", "day by which it must be reviewed again"),
         *(_said(name, "BIGINT", meaning) for name, meaning in PARAMETERS.items()),
+        _said("words", "BIGINT", "words below its front matter, without headings and comments"),
         _said("sha256", "VARCHAR", "SHA-256 of the file's bytes, so that the approved text can be told"),
     ),
     identity=("path",),

@@ -27,6 +27,7 @@ _MAX_TITLE = 200
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}\Z")
 _MAIL = re.compile(r"[\w.%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_WORD = re.compile(r"[^\W_]+(?:['\u2019.-][^\W_]+)*")
 _AT_LINE = re.compile(r"\(at line (\d+)")
 _PEOPLE = ("owner", "approver")
 
@@ -49,11 +50,13 @@ class Policy:
         data: column name to value, without what could not be read.
         faults: column name to where and why, for those that are there and could not be read.
         spans: what of the text must not be written.
+        words: how many words stand below the front matter, without headings and comments.
     """
 
     data: dict[str, Json]
     faults: dict[str, str]
     spans: tuple[Span, ...]
+    words: int
 
 
 def read_policy(text: str) -> Policy:
@@ -75,7 +78,16 @@ def read_policy(text: str) -> Policy:
     if missing := [name for name in ("id", "title") if name not in data and name not in faults]:
         raise Unreadable(1, f"`{missing[0]}` is missing", unsure)
     spans = unsure if any(name in faults for name in _PEOPLE) else _mails(text, 0)
-    return Policy(data, faults, spans)
+    return Policy(data, faults, spans, _words(text[end:].partition("\n")[2]))
+
+
+def _words(body: str) -> int:
+    """Words that a reader sees: what is in a comment, in a heading or is marks alone is no rule."""
+    seen = "".join(
+        part.partition("-->")[2] if number else part for number, part in enumerate(body.split("<!--"))
+    )
+    lines = (line for line in seen.splitlines() if not line.lstrip().startswith("#"))
+    return sum(len(_WORD.findall(line)) for line in lines)
 
 
 def _front_matter(text: str) -> tuple[int, str]:

@@ -180,7 +180,7 @@ def _policy(path: str, listed: str, answer: Answer, scope: Mapping[str, str]) ->
         yield Gap(POLICY.name, scope, Outcome.MALFORMED, answer.call, f"{path} {error}")
         yield Text(answer.call, READ, scope, text, error.spans, path)
         return
-    data = {"path": path, **policy.data, "sha256": answer.data["sha256"]}
+    data = {"path": path, **policy.data, "words": policy.words, "sha256": answer.data["sha256"]}
     gaps = tuple(
         ColumnGap(column, Outcome.MALFORMED, answer.call, f"{path} {why}")
         for column, why in policy.faults.items()

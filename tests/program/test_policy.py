@@ -171,3 +171,21 @@ def test_a_long_hostile_body_is_searched_in_linear_time():
     began = time.process_time()
     read_policy(WHOLE + "a" * 2**18 + "@" + "b." * 2**17 + "@@" * 2**16)
     assert time.process_time() - began < 60
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("", 0),
+        ("\n\n   \n", 0),
+        ("# A heading alone\n## And another\n", 0),
+        ("<!-- to be written\nby somebody -->\n", 0),
+        ("--- *** | | ___\n", 0),
+        ("# Rule\n- Don't share pass-words, tell 2 people.\n", 6),
+        ("Keep <!-- not counted --> this.\n", 2),
+        ("Seen <!-- and the rest is never closed\nso it is no text\n", 1),
+        ("\u6bcf\u4e2a\u4eba \u00e9t\u00e9\n", 2),
+    ],
+)
+def test_only_words_that_a_reader_sees_are_counted(body, words):
+    assert read_policy(f'+++\nid = "P-1"\ntitle = "T"\n+++\n{body}').words == words
