@@ -16,6 +16,7 @@ import logging
 import threading
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ __all__ = ["LateStamps", "OwedStamps"]
 log = logging.getLogger(__name__)
 
 _NOTE = ".stamps.json"
+_LONG = timedelta(days=1)  # an authority that fails for longer is not busy for a moment: somebody has to look
 _NOTES = threading.Lock()  # sinks that are served side by side share the notes
 
 
@@ -53,10 +55,12 @@ class LateStamps:
     Attributes:
         fetched: keys of the stamps that came now.
         problems: a line for each that is still owed, or that a sink lacks.
+        overdue: a line for each authority whose stamps have been owed for more than a day.
     """
 
     fetched: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    overdue: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -119,6 +123,7 @@ class OwedStamps:
         authorities: Sequence[TimeAuthority],
         sinks: Sequence[Sink],
         skip: Container[str] = (),
+        now: datetime | None = None,
     ) -> LateStamps:
         """Fetch what is owed, and put what was fetched beside its bundle in each sink that has the bundle.
 
@@ -127,6 +132,7 @@ class OwedStamps:
 
         Args:
             skip: authorities that are not asked.
+            now: the clock's time, by which debts are old; read from the clock if left out.
         """
         late = LateStamps()
         known = {each.name: each for each in authorities}
@@ -141,6 +147,7 @@ class OwedStamps:
             late.problems += [*turn.notes, *([turn.problem] if turn.problem else [])]
         for note in notes:
             self._settle(note, sinks, note.stem in waiting)
+        late.overdue += _overdue(notes, now or datetime.now(UTC))
         return late
 
     def _fetch(
@@ -237,6 +244,23 @@ class OwedStamps:
                 yield _read(stem, loads(path.read_bytes()))
             except (OSError, ValueError, KeyError, TypeError, AttributeError, VerifyError):
                 late.problems.append(f"{path}: damaged; remove it, and its bundle stays without late stamps")
+
+
+def _overdue(notes: Sequence[_Note], now: datetime) -> Iterator[str]:
+    """By the moment at which collecting ended: the signature came right after it."""
+    old: dict[str, list[tuple[datetime, str]]] = {}
+    for note in notes:
+        _, predicate = parse(parse_envelope(note.envelope).payload)
+        signed = datetime.fromisoformat(predicate["window"]["to"])
+        for name in {label.partition(".")[0] for label, stamp in note.later.items() if stamp is None}:
+            if now - signed > _LONG:
+                old.setdefault(name, []).append((signed, note.stem))
+    for name, debts in sorted(old.items()):
+        signed, stem = min(debts)
+        yield (
+            f"NOT STAMPED by {name} for more than a day: {len(debts)} bundles, the oldest {stem} of "
+            f"{signed:%Y-%m-%d}; nothing but their signer's word says when they were signed"
+        )
 
 
 def _owed(stem: str, bundle: Path) -> _Note | None:

@@ -36,6 +36,8 @@ TRUST = "trust.toml"
 class Sent:
     """Where a bundle is now, which sinks have it, and a line for each that has not.
 
+    `problems` also have a line for each authority that has not stamped for more than a day.
+
     `bundle` is a path, or where a sink that is no folder has it. `notes` say what a delivery rests on where
     the copy could not be read back. `unstamped` has a line for each time stamp that is still owed; it comes
     with a later delivery.
@@ -108,7 +110,9 @@ def deliver(
     failed = sealed.unstamped
     owed = [f"NOT STAMPED by {name}: {why}; `collector deliver` asks again" for name, why in failed.items()]
     if late:
-        owed += deliver_stamps(config, plugins, skip=frozenset(failed)).problems
+        stamps = deliver_stamps(config, plugins, skip=frozenset(failed))
+        owed += stamps.problems
+        delivered.problems += stamps.overdue
     return Sent(here, delivered.sinks, delivered.problems, owed, delivered.notes)
 
 

@@ -68,3 +68,29 @@ def test_a_key_that_witnesses_itself_stops_a_run_before_it_asks(machine: Any) ->
     assert done.returncode == 2
     assert "it must be another one" in done.stderr
     assert not list((machine.home / "state").rglob("*.zip"))
+
+
+def test_an_authority_that_stays_dead_for_more_than_a_day_is_told_to_cron(
+    machine: Any, stamper: Callable[..., Any]
+) -> None:
+    dead = stamper("dead")
+    dead.mode = "down"
+    machine.configure('use = "program"\nfolder = "program"')
+    config = machine.home / "collector.toml"
+    table = f'[[stamp]]\nname = "dead"\nurl = "{dead.url}"\ncertificates = ["{dead.folder / "root.pem"}"]\n'
+    config.write_text(config.read_text() + table)
+    first = machine.run()  # ends well: it may answer in a moment
+    assert any(each.startswith("NOT STAMPED by dead: ") for each in first["problems"])
+    days_later = (
+        "import datetime, collector.deliver.stamps as stamps; real = datetime.datetime; "
+        "stamps.datetime = type('datetime', (real,), {'now': classmethod(lambda cls, zone: "
+        "real.now(zone) + datetime.timedelta(hours=HOURS))}); "
+    )
+    for hours, code in (("20", {0, 3}), ("30", {4})):
+        words = machine.command("run", "--quiet")
+        words[2] = days_later.replace("HOURS", hours) + words[2]
+        done = subprocess.run(
+            words, cwd=machine.home, env=machine.environ, capture_output=True, text=True, check=False
+        )
+        assert done.returncode in code, done.stderr
+        assert ("NOT STAMPED by dead for more than a day" in done.stderr) is (code == {4})
