@@ -39,6 +39,7 @@ NEW = {
         "kubernetes_pod_security_policy": "",
         "kubernetes_validating_admission_policy": "admissionregistration.k8s.io/v1",
         "kubernetes_validating_admission_policy_binding": "admissionregistration.k8s.io/v1",
+        "kubernetes_mutating_admission_policy": "",
     },
 }
 
@@ -294,3 +295,28 @@ def test_a_kind_that_can_only_be_got_and_not_listed_is_absent(
     found = collecting(kubeconfig=str(server.kubeconfig()))
     assert found.absent()["kubernetes_limit_range"] == "not served: v1"
     assert found.complete
+
+
+@pytest.mark.parametrize("version", ["v1alpha1", "v1beta1", "v1"])
+def test_policies_that_alter_changes_are_read_in_each_version_that_there_was(
+    recorded: Callable[..., Any], collecting: Collecting, version: str
+) -> None:
+    server, api = recorded(34), f"admissionregistration.k8s.io/{version}"
+    server.serve(api, "mutatingadmissionpolicies", "MutatingAdmissionPolicy", namespaced=False)
+    server.serve(api, "mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding", namespaced=False)
+    spec = {
+        "failurePolicy": "Ignore",
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}],
+        "reinvocationPolicy": "Never",
+    }
+    meta = {"name": "adds"}
+    server.add({"apiVersion": api, "kind": "MutatingAdmissionPolicy", "metadata": meta, "spec": spec})
+    bound = {"policyName": "adds", "paramRef": {"name": "x", "parameterNotFoundAction": "Allow"}}
+    server.add({"apiVersion": api, "kind": "MutatingAdmissionPolicyBinding", "metadata": meta, "spec": bound})
+    told = collecting(kubeconfig=str(server.kubeconfig()))
+    read = told.data("kubernetes_mutating_admission_policy", "MutatingAdmissionPolicy/adds")
+    assert {name: read[name] for name in spec} == spec
+    assert read["api_version"] == api
+    read = told.data("kubernetes_mutating_admission_policy_binding", "MutatingAdmissionPolicyBinding/adds")
+    assert {name: read[name] for name in bound} == bound
+    assert not told.reasons("kubernetes_mutating_admission_policy")
