@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import secrets
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from collector.model import ConfigError
 
-__all__ = ["Keys", "create_secret", "load_secret", "read_private"]
+__all__ = ["Keys", "create_secret", "create_whole", "load_secret", "read_private"]
 
 SECRET_BYTES = 32
 _DIGEST_HEX = 32
@@ -98,11 +99,28 @@ def read_private(path: Path) -> bytes:
 
 def create_secret(path: Path) -> None:
     """Write a new secret key, mode 0600. Raises FileExistsError rather than replace one."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(os.urandom(SECRET_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
+    create_whole(path, os.urandom(SECRET_BYTES), 0o600)
+
+
+def create_whole(path: Path, data: bytes, mode: int) -> None:
+    """Write a new file that is there whole or not at all, whenever the process ends.
+
+    What a process that was killed leaves has a name of its own that begins with a dot, and is read by nobody.
+
+    Raises:
+        FileExistsError: something stands there; it is not replaced.
+        OSError: it cannot be written.
+    """
+    made = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(made)  # a rename would replace what is there
+    finally:
+        made.unlink(missing_ok=True)
 
 
 def load_secret(path: Path) -> Keys:

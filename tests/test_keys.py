@@ -137,3 +137,19 @@ def test_a_pipe_in_place_of_a_key_does_not_hold_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     with pytest.raises(ConfigError, match="not a regular file"):
         read_private(tmp_path / "pipe")
+
+
+def test_a_key_file_that_cannot_be_written_to_its_end_is_not_there_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def killed(_descriptor: int) -> None:
+        seen.append((tmp_path / "secret.key").exists())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", killed)
+    with pytest.raises(KeyboardInterrupt):
+        create_secret(tmp_path / "secret.key")
+    assert seen == [False]  # nor would it be after a kill -9 there
+    assert list(tmp_path.iterdir()) == []

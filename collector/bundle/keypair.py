@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from collector.bundle.identity import PublicKey
+from collector.keys import create_whole
 
 __all__ = ["generate_key", "new_private_key", "public_path"]
 
@@ -50,14 +51,6 @@ def generate_key(path: Path) -> PublicKey:
     if os.path.lexists(beside):
         raise FileExistsError(f"{beside} exists")
     private, public = new_private_key(ecdsa=False)
-    _create(path, private, 0o600)
-    _create(beside, public.pem.encode(), 0o644)
+    create_whole(path, private, 0o600)
+    create_whole(beside, public.pem.encode(), 0o644)
     return public
-
-
-def _create(path: Path, data: bytes, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
