@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from collector.canonical import dumps, sha256_hex
-from collector.model import ConfigError, Json, Option
+from collector.model import ConfigError, Json, MappingPack, Option
 from collector.settings import Place, read_options
 from collector.toml import Document, Table, nearest, parse, printable, quoted, read
 
@@ -88,6 +88,11 @@ class Registry(Protocol):
     @property
     def signers(self) -> Mapping[str, Any]:
         """By the name that `use` gives."""
+        ...
+
+    @property
+    def packs(self) -> Sequence[MappingPack]:
+        """Whose frameworks `frameworks` may name."""
         ...
 
 
@@ -301,7 +306,19 @@ class _Reader:
                 values |= value
                 written |= as_written
             _check(table, option, values[option.name])
+            if option.name == "frameworks":
+                self._frameworks(table, values["frameworks"] or ())
         return values, written
+
+    def _frameworks(self, table: Table, names: Sequence[str]) -> None:
+        if not names:
+            return
+        folders = [Path(pack.folder) / "frameworks" for pack in self._plugins.packs]
+        known = sorted(path.stem for folder in folders for path in folder.glob("*.json"))
+        for index, name in enumerate(names):
+            if name not in known:
+                near = nearest(name, known) or f"; known: {', '.join(known) or 'none'}"
+                raise table.wrong(f"no framework {quoted(name)}{near}", "frameworks", index)
 
     def _entry(self, table: Table, role: str, known: Mapping[str, Any]) -> tuple[Entry, dict[str, Json]]:
         use = table.string("use")

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector import config
-from collector.model import ConfigError, Option
+from collector.model import ConfigError, MappingPack, Option
 from collector.plugins import Plugins
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +48,7 @@ class Known:
     signers: ClassVar = {
         "file": Part(Option("key", "path", "", required=True), Option("password", "string", ""))
     }
+    packs: ClassVar = (MappingPack("baseline", "1", str(ROOT / "mappings")),)
 
 
 @pytest.fixture(autouse=True)
@@ -175,6 +176,10 @@ WRONG = [
     ("workers = 0", "1: workers: must be from 1 to 256"),
     ("workers = 'many'", "1: workers: must be a whole number, is a string"),
     ("cadence = 24", '1: cadence: must be a duration such as "24h", is a whole number'),
+    (
+        "frameworks = [\n  'soc2-2017',\n  'iso27001']",
+        "3: frameworks: no framework 'iso27001' (did you mean iso27001-2022?)",
+    ),
     ("frameworks = 'iso27001-2022'", "1: frameworks: must be a list of strings, is a string"),
     ("exceptions = ''", "1: exceptions: is blank"),
     ("source = []", "1: no [[source]] table"),
@@ -382,7 +387,7 @@ def built_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins]:
     import importlib
 
     monkeypatch.syspath_prepend(str(ROOT / "plugins"))
-    names = ("aws", "host", "kubernetes", "program", "directory", "file")
+    names = ("aws", "baseline", "host", "kubernetes", "program", "directory", "file")
     modules: list[ModuleType] = [importlib.import_module(f"collector_{name}") for name in names]
     yield Plugins.of(*modules)
 
