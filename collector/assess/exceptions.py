@@ -6,19 +6,22 @@ visible: the bundle holds the file, and a waived finding names its waiver.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from collector.assess.populations import overlap
 from collector.canonical import loads
 from collector.model import ConfigError, Json, Outcome, VerifyError
-from collector.toml import Table, read
+from collector.toml import Table, nearest, quoted, read
 
-__all__ = ["Exceptions", "Waiver", "load", "parse"]
+if TYPE_CHECKING:
+    from collector.assess.mappings import Mappings
+
+__all__ = ["Exceptions", "Waiver", "idle", "load", "parse"]
 
 _REASONS = tuple(each.value for each in Outcome if not each.answered)
 
@@ -120,6 +123,48 @@ def _accepted_gap(table: Table) -> dict[str, Json]:
     if stray := [reason for reason in gap if reason not in _REASONS]:
         raise table.wrong(f"{stray[0]!r} is no reason of a gap; one of {', '.join(_REASONS)}", "gap")
     return found | {"gap": gap} | _answered_for(table)
+
+
+def idle(path: Path, known: Mappings, kinds: Collection[str]) -> list[str]:
+    """The exceptions that speak of nothing that is known, a line each: file, line, key and the nearest name.
+
+    No error: a check may have been renamed in mappings that are newer than the file, and no evidence shall
+    be lost over that.
+
+    Args:
+        path: of exceptions.toml.
+        known: all mappings that are installed, of every framework.
+        kinds: names of all kinds.
+
+    Raises:
+        ConfigError: as `load` does.
+    """
+    load(path)
+    document = read(path)
+    return list(_idle(Table(document, document.data), known, kinds))
+
+
+def _idle(top: Table, known: Mappings, kinds: Collection[str]) -> Iterator[str]:
+    controls = {
+        f"{framework.id}:{control.id}"
+        for framework in known.frameworks.values()
+        for control in framework.controls.values()
+        if control.assessable and not control.withdrawn
+    }
+    for table in top.tables("waiver"):
+        if (name := table.string("check")) not in known.checks:
+            yield _names_none(table, "check", name, known.checks, "this waiver")
+    for table in top.tables("out_of_scope"):
+        if (name := table.string("control")) not in controls:
+            yield _names_none(table, "control", name, controls, "this exception")
+    for table in top.tables("accepted_gap"):
+        name = table.string("kind")
+        if not any(fnmatchcase(kind, name) for kind in kinds):
+            yield _names_none(table, "kind", name, kinds, "this exception")
+
+
+def _names_none(table: Table, key: str, name: str, known: Iterable[str], what: str) -> str:
+    return str(table.wrong(f"no {key} {quoted(name)}{nearest(name, known)}; {what} is not in force", key))
 
 
 def parse(path: Path, as_of: datetime) -> Exceptions:

@@ -14,7 +14,9 @@ import click
 from collector.cli.options import MOMENT, Configured, Output, configured, printing, writing_to
 
 if TYPE_CHECKING:
+    from collector.config import Config
     from collector.model import Json
+    from collector.plugins import Plugins
     from collector.report.page import Page
     from collector.run import Threshold
 
@@ -33,7 +35,7 @@ def _now(as_of: datetime | None) -> datetime:
 
 
 @click.command()
-@configured("series", "frameworks", "call_timeout", "run_timeout")
+@configured("series", "frameworks", "exceptions", "call_timeout", "run_timeout")
 @_AS_OF
 @click.option("--discover", is_flag=True, help="Make the discovery calls, so that all targets are known.")
 @printing
@@ -49,13 +51,27 @@ def plan(configured: Configured, as_of: datetime | None, discover: bool, output:
     from collector.run.delivery import made_sinks
 
     config, plugins = configured.load()
+    idle = _idle_exceptions(config, plugins)
     made_sinks(config, plugins)  # reaches none; a run would refuse a table that cannot be used
     made, asked = make_plan(config, plugins, _now(as_of), Stop(config.run_timeout), ask=discover)
     planned = {each.task.target.source for each in made.tasks} | {each.source.name for each in asked}
     unresolved = [each.use for each in config.sources if each.use not in planned]
     unanswered = [entry for each in asked for entry in each.ledger if not entry.outcome.answered]
-    value = plan_json(made, plugins, unresolved, unanswered)
+    value = plan_json(made, plugins, unresolved, unanswered, idle)
     output.give(value, lambda page: plan_text(value, page))
+    output.complain(idle)
+
+
+def _idle_exceptions(config: Config, plugins: Plugins) -> list[str]:
+    """Lines about exceptions that name nothing that is known: nobody shall believe that they are in force."""
+    if config.exceptions is None:
+        return []
+    from pathlib import Path
+
+    from collector.assess import exceptions, mappings
+
+    known = mappings.load([Path(pack.folder) for pack in plugins.packs], strict=True, examples=False)
+    return exceptions.idle(config.exceptions, known, plugins.kinds())
 
 
 def _thresholds(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> Any:
@@ -94,26 +110,28 @@ def run(
        1  a --fail-on threshold was met
        3  done, with gaps that no exception accepts
        0  done
+    Ctrl-C a second time ends it with 130 or by SIGINT, and a signal before the run
+    has begun by that signal; then nothing is bundled.
     """
     from collector.cli.log import Follower
     from collector.collect.memory import for_pages
     from collector.run import run as carry_out
 
     config, plugins = configured.load()
+    idle = _idle_exceptions(config, plugins)
     for_pages()
     place = f"state folder {config.state}"
     with _stoppable() as stop, Follower(output) as follow, writing_to(place):
         result = carry_out(config, plugins, as_of=_now(as_of), stop=stop, report=follow, fail_on=fail_on)
     value = result.json()
+    value["problems"] = [*idle, *value["problems"]]
     output.give(value, lambda page: _screen(value, configured, page))
-    output.complain(_complaints(value))
+    output.complain(_complaints(value) if result.exit else idle)
     return result.exit
 
 
 def _complaints(result: Mapping[str, Json]) -> list[str]:
     """Why a run did not end with 0, for cron, which passes on what is printed and no exit code."""
-    if not result["exit"]:
-        return []
     said = {
         1: "a --fail-on threshold was met",
         3: f"gaps that no exception accepts ({result['gaps']} in all); `collector readiness` shows them",

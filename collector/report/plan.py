@@ -17,7 +17,11 @@ __all__ = ["plan_json", "plan_text"]
 
 
 def plan_json(
-    made: Plan, plugins: Plugins, unresolved: Sequence[str] = (), unanswered: Iterable[Entry] = ()
+    made: Plan,
+    plugins: Plugins,
+    unresolved: Sequence[str] = (),
+    unanswered: Iterable[Entry] = (),
+    problems: Sequence[str] = (),
 ) -> dict[str, Json]:
     """The one object that `plan --output json` prints: tasks, and the right that each list call needs.
 
@@ -26,6 +30,7 @@ def plan_json(
         plugins: whose kinds it has.
         unresolved: sources whose targets only discovery can tell, where it was not asked.
         unanswered: calls of discovery that failed.
+        problems: what a run would complain of, a line each.
     """
     kinds = plugins.kinds()
     tasks = []
@@ -62,6 +67,7 @@ def plan_json(
         "unanswered": [
             {"op": each.op, "outcome": each.outcome.value, "detail": each.detail} for each in unanswered
         ],
+        "problems": list(problems),
     }
 
 
@@ -86,5 +92,7 @@ def plan_text(value: Mapping[str, Any], page: Page) -> list[str]:
     for source in value["unresolved"]:
         what = "what it would ask hangs on what discovery finds; `collector plan --discover` asks that"
         lines += page.wrap(f"{source}: {what}", 0, 2)
+    for problem in value["problems"]:
+        lines += page.wrap(f"! {problem}", 0, 2)
     calls = count(sum(len(rows) for rows in targets.values()), "list call")
     return [*lines, f"{count(len(value['tasks']), 'task')}, {calls} due; nothing was collected"]

@@ -190,6 +190,58 @@ def test_gap_that_nobody_accepted_is_exit_3(audited: Any) -> None:
     assert "Could not be seen" in done.stdout
 
 
+EXCEPTIONS = """[[waiver]]
+check = "program-policy-aproved"
+owner = "ana"
+approver = "ben"
+reason = "renamed since"
+until = 2027-01-31
+
+[[out_of_scope]]
+control = "iso27001-2022:A.7.44"
+owner = "ana"
+approver = "ben"
+reason = "no premises"
+until = 2027-01-31
+"""
+IDLE = [
+    "exceptions.toml:2: check: no check 'program-policy-aproved' (did you mean program-policy-approved?);"
+    " this waiver is not in force",
+    "exceptions.toml:9: control: no control 'iso27001-2022:A.7.44' (did you mean iso27001-2022:A.7.4?);"
+    " this exception is not in force",
+]
+
+
+def test_exceptions_that_name_nothing_known_are_told_by_run_and_plan_and_lose_no_evidence(
+    audited: Any,
+) -> None:
+    (audited.work / "exceptions.toml").write_text(EXCEPTIONS)
+    whole = [f"{audited.work}/{line}" for line in IDLE]
+    for command in ("run", "plan"):
+        done = audited(command, "--exceptions", "exceptions.toml", "--output", "json")
+        assert (done.returncode, json.loads(done.stdout)["problems"]) == (0, whole)
+        quiet = audited(command, "--exceptions", "exceptions.toml", "--quiet")
+        assert (quiet.returncode, quiet.stderr.splitlines()) == (0, [f"collector: {line}" for line in whole])
+        text = " ".join(audited(command, "--exceptions", "exceptions.toml").stdout.split())
+        assert "did you mean program-policy-approved?" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('frameworks = ["iso27001"]\n', "no framework 'iso27001' (did you mean iso27001-2022?)"),
+        ('exceptions = "gone.toml"\n', "gone.toml: cannot be read: No such file or directory"),
+    ],
+)
+def test_plan_refuses_in_the_same_line_what_a_run_would(audited: Any, text: str, message: str) -> None:
+    path = audited.work / "collector.toml"
+    path.write_text(text + path.read_text())
+    said = {audited(command).stderr for command in ("plan", "run")}
+    assert len(said) == 1
+    assert message in (line := said.pop())
+    assert line.count("\n") == 1
+
+
 def test_threshold_that_is_none_is_exit_2_before_anything_is_asked(audited: Any) -> None:
     done = audited("run", "--fail-on", "everything")
     assert (done.returncode, done.stdout) == (2, "")
