@@ -28,6 +28,8 @@ def main() -> None:
     _stand_in()
     try:
         code = execute(sys.argv[1:])
+    except KeyboardInterrupt:  # while `execute` itself was reporting, or before it was ready
+        code = _INTERRUPTED
     except Exception:  # noqa: BLE001 - a bug: its traceback, and a code that says nothing about evidence
         import traceback
 
@@ -57,8 +59,11 @@ def _leave(code: int) -> None:
     others = [
         each for each in threading.enumerate() if each is not threading.main_thread() and not each.daemon
     ]
-    for thread in others:
-        thread.join(_LAST_WAIT)
+    try:
+        for thread in others:
+            thread.join(_LAST_WAIT)
+    except KeyboardInterrupt:  # one who cannot wait still gets the code
+        os._exit(code)
     if any(thread.is_alive() for thread in others):
         sys.stdout.flush()
         sys.stderr.flush()

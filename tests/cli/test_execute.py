@@ -165,3 +165,17 @@ def test_full_output_is_one_line(ran: Any) -> None:
 def test_output_that_cannot_show_a_letter_shows_its_escape(ran: Any) -> None:
     done = ran.machine("query", ran.bundle, "SELECT 'Zo\u00eb' AS name", PYTHONIOENCODING="ascii")
     assert (done.returncode, "Zo\\xeb" in done.stdout) == (0, True)
+
+
+def test_interruption_outside_of_a_command_ends_with_the_code_of_one_within(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import collector.cli as cli
+
+    def interrupted(_arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "execute", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130
