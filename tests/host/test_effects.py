@@ -260,10 +260,19 @@ PASSWORDS = [
     (
         "an argument wins over faillock.conf",
         {
-            "etc/pam.d/sshd": "auth required pam_faillock.so preauth deny=7\n",
+            "etc/pam.d/sshd": "auth required pam_faillock.so preauth deny=7\n"
+            "auth [default=die] pam_faillock.so authfail deny=7\n",
             "etc/security/faillock.conf": "deny=3",
         },
         {"deny": 7},
+    ),
+    (
+        "nothing locks where failures are looked at and never counted",
+        {
+            "etc/pam.d/sshd": "auth required pam_faillock.so preauth\n",
+            "etc/security/faillock.conf": "deny=3",
+        },
+        {"lockout_module": "pam_faillock", "deny": 0},
     ),
     (
         "su is open where pam_wheel only trusts",

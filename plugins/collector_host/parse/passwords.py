@@ -205,6 +205,9 @@ class _Policy:
                 root = root or "even_deny_root" in entry.arguments
                 values |= {name: self._seconds(entry.value(name), old) for name, old in values.items()}
                 self.sources.append(entry.where)
+        # preauth only looks whether an account is locked; without authfail nothing counts towards it.
+        if not any(e.module == "pam_faillock.so" and "authfail" in e.arguments for e in self.auth):
+            values["deny"] = 0
         self.data |= {"lockout_module": "pam_faillock", **values, "even_deny_root": root}
 
     @staticmethod
