@@ -629,6 +629,7 @@ keys() {
 sudo_rules() {
   live version sudo -V | awk '!/^\|/ || !shown++'
   programs sudo doas sudo-rs run0
+  read_plain /etc/nsswitch.conf
   SEED='
     /^[ \t]*[@#]include(dir)?[ \t]+/ {
       dir = ($1 ~ /includedir$/)

@@ -467,3 +467,19 @@ def test_sudo_defaults_for_some_count_where_they_are_weaker(
     rows, _, _ = section("sudo", tree({"etc/sudoers": f"{sudoers}\n", "usr/bin/sudo": ""}))
     (defaults,) = [row.data for row in rows if row.kind == "host_sudo"]
     assert defaults[column] == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("sudoers: files sss", ["sss"]),
+        ("sudoers: files", []),
+        ("# sudoers: ldap", []),
+        ("sudoers: ldap", ["ldap"]),
+    ],
+)
+def test_sudo_rules_of_a_directory_are_a_gap(line: str, named: list, tree: Tree, section: Section) -> None:
+    root = tree({"etc/sudoers": "eve ALL=/a\n", "usr/bin/sudo": "", "etc/nsswitch.conf": f"{line}\n"})
+    _, misses, _ = section("sudo", root)
+    assert [miss.kind for miss in misses] == ["host_sudoers"] * len(named)
+    assert all(f"that {name} adds" in miss.detail for name, miss in zip(named, misses, strict=True))

@@ -38,6 +38,7 @@ _INCLUDE = re.compile(r"\s*[@#](include|includedir)\s+\"?([^\"]+?)\"?\s*\Z")
 _DEFAULTS = re.compile(
     r"Defaults(?:(?P<scope>[@:!>])\s*(?P<whom>[^\s,]+(?:\s*,\s*[^\s,]+)*))?(?:\s+(?P<settings>.*))?\Z"
 )
+_SERVICES = {"sss", "ldap", "nis", "nisplus"}
 _SAFE = {"authenticate": True, "env_reset": True, "use_pty": True} | dict.fromkeys(
     ("targetpw", "rootpw", "runaspw"), False
 )
@@ -360,6 +361,17 @@ def _alternatives(frames: Frames) -> list[str]:
     return [name for name in ("doas", "sudo-rs", "run0") if program(frames, name)]
 
 
+def _elsewhere(frames: Frames) -> Iterator[Miss]:
+    """Services that the line `sudoers` of nsswitch.conf(5) names beside the files: rules that none lists."""
+    file = frames.file("/etc/nsswitch.conf")
+    for line in file.lines:
+        database, _, rest = line.text.partition("#")[0].partition(":")
+        if database.strip() == "sudoers":
+            for service in sorted(_SERVICES & set(rest.split())):
+                why = f"{file.path}:{line.number}: rules that {service} adds are not listed"
+                yield Miss("host_sudoers", Outcome.UNSUPPORTED, why)
+
+
 def sudo(frames: Frames) -> Iterator[Item]:
     """The section `sudo`: host_sudo, host_sudoers."""
     installed = program(frames, "sudo") is not None
@@ -371,3 +383,5 @@ def sudo(frames: Frames) -> Iterator[Item]:
     for file, line in known.rules:
         yield from _rule(known, file, line)
     yield from known.missed
+    if installed:
+        yield from _elsewhere(frames)
