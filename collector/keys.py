@@ -7,6 +7,7 @@ label as info), so that nobody who holds a bundle can test a guess, and each pur
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import os
@@ -21,6 +22,7 @@ __all__ = ["Keys", "create_secret", "create_whole", "load_secret", "read_private
 
 SECRET_BYTES = 32
 _DIGEST_HEX = 32
+_NO_LINKS = frozenset((errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP))  # of file systems such as FAT
 _NO_WAIT = os.O_NONBLOCK  # opening a named pipe would else wait for who writes into it
 
 
@@ -118,9 +120,20 @@ def create_whole(path: Path, data: bytes, mode: int) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        path.hardlink_to(made)  # a rename would replace what is there
+        _named(made, path)
     finally:
         made.unlink(missing_ok=True)
+
+
+def _named(made: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(made)  # a rename would replace what is there
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(path):
+            raise FileExistsError(f"{path} exists") from None
+        made.rename(path)
 
 
 def load_secret(path: Path) -> Keys:

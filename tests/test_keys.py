@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -92,6 +93,21 @@ def test_a_new_secret_is_closed_to_others_and_loads(tmp_path: Path) -> None:
     create_secret(tmp_path / "other.key")
     assert load_secret(tmp_path / "secret.key") == load_secret(tmp_path / "secret.key")
     assert load_secret(tmp_path / "secret.key").id != load_secret(tmp_path / "other.key").id
+
+
+def test_a_file_system_without_hard_links_holds_keys_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, _: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(path))  # as FAT does
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    create_secret(tmp_path / "secret.key")
+    before = load_secret(tmp_path / "secret.key")
+    with pytest.raises(FileExistsError):
+        create_secret(tmp_path / "secret.key")
+    assert load_secret(tmp_path / "secret.key") == before
+    assert [each.name for each in tmp_path.iterdir()] == ["secret.key"]
 
 
 def test_a_secret_is_never_replaced(tmp_path: Path) -> None:

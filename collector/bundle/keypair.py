@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from collector.bundle.identity import PublicKey
-from collector.keys import create_whole
+from collector.keys import create_whole, read_private
+from collector.model import ConfigError
 
-__all__ = ["generate_key", "new_private_key", "public_path"]
+__all__ = ["complete_key", "generate_key", "new_private_key", "public_path"]
 
 
 def public_path(path: Path) -> Path:
@@ -52,5 +53,27 @@ def generate_key(path: Path) -> PublicKey:
         raise FileExistsError(f"{beside} exists")
     private, public = new_private_key(ecdsa=False)
     create_whole(path, private, 0o600)
+    create_whole(beside, public.pem.encode(), 0o644)
+    return public
+
+
+def complete_key(path: Path) -> PublicKey:
+    """Write the public half of a key that has none beside it, as where making the pair was cut off.
+
+    Raises:
+        ConfigError: `read_private` refuses the key, or it cannot be read, as where it has a passphrase.
+        FileExistsError, OSError: as `generate_key`.
+    """
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+    beside = public_path(path)
+    try:
+        private = load_pem_private_key(read_private(path), None)
+        pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        public = PublicKey.from_pem(pem.decode())
+    except (TypeError, ValueError):  # TypeError: it has a passphrase
+        raise ConfigError(
+            f"{beside}: missing; `openssl pkey -in {path} -pubout -out {beside}` makes it"
+        ) from None
     create_whole(beside, public.pem.encode(), 0o644)
     return public

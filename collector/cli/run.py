@@ -106,7 +106,8 @@ def run(
     Exit codes, the first that fits:
       75  another run of this series holds the lock
        2  usage or configuration
-       4  not delivered; the bundle is kept in the outbox (`collector deliver`)
+       4  not delivered: the bundle is kept in the outbox (`collector deliver`), a time stamp
+          is owed for more than a day, or a store's last bundle is not one of ours
        1  a --fail-on threshold was met
        3  done, with gaps that no exception accepts
        0  done

@@ -32,7 +32,7 @@ def init(output: Output) -> None:
 
     Give key.pub.pem, or the fingerprint that is printed, to your auditor by another way than the bundles.
     """
-    from collector.bundle.keypair import generate_key, public_path
+    from collector.bundle.keypair import complete_key, generate_key, public_path
     from collector.bundle.trust import trust_entry
     from collector.config import FILE, config_folder, find
     from collector.keys import create_secret
@@ -41,10 +41,13 @@ def init(output: Output) -> None:
     _own(folder)
     key, secret, trust = folder / "key.pem", folder / "secret.key", folder / "trust.toml"
     public = public_path(key)
-    made: dict[Path, bool] = {key: _absent(key, public), public: _absent(key, public)}
+    made: dict[Path, bool] = {key: _absent(key, public), public: _absent(public)}
     if made[key]:
         with _whole(key, public):
             generate_key(key)
+    elif made[public]:
+        with _whole(public):
+            complete_key(key)
     made[secret] = _absent(secret)
     if made[secret]:
         with _whole(secret):

@@ -140,7 +140,12 @@ class OwedStamps:
         waiting = {each.key.removesuffix(".zip"): each.done for each in self._outbox.entries(series)}
         notes = list(self._notes(series, late))
         for note in notes:
-            self._fetch(note, known, skip, failed, late)
+            try:
+                self._fetch(note, known, skip, failed, late)
+            except (
+                OSError
+            ) as error:  # this machine's disk: what was noted before goes to the sinks all the same
+                late.problems.append(f"{note.stem}: the outbox cannot be written: {error}")
         turns = [Turn(sink) for sink in sinks if not sink.replaces]
         side_by_side(turns, lambda turn: self._serve(turn, notes, waiting), self._seconds)
         for turn in turns:
@@ -178,7 +183,11 @@ class OwedStamps:
                 failed[name] = str(error)
                 late.problems.append(f"{note.stem}: NOT STAMPED by {name}: {error}; it is asked again")
                 continue
-            self._write(note)
+            try:
+                self._write(note)
+            except OSError:
+                note.later[label] = None  # put now and asked for again, it would be two stamps of one name
+                raise
             late.fetched.append(f"{note.stem}.{label}.tsr")
 
     def _serve(self, turn: Turn, notes: Sequence[_Note], waiting: Mapping[str, Container[str]]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, ClassVar
@@ -56,7 +57,7 @@ class DirectorySink:
             OSError: the disk would not; nothing is left of what was written.
         """
         path = self._path(key)
-        made = path.with_name(f".{path.name}.{os.getpid()}.new")
+        made = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
         try:
             _make_folder(path.parent)
             try:
@@ -156,13 +157,12 @@ def _place(made: Path, path: Path, absent: bool) -> None:
         return
     try:
         os.link(made, path)
-    except FileExistsError:
-        raise SinkTaken(f"{path.name} is there already, and nothing that is stored is replaced") from None
     except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
+        # Who else stored the key meanwhile took away what lay beside it, too (`_remove_leftovers`).
         if path.exists():
             raise SinkTaken(f"{path.name} is there already, and nothing that is stored is replaced") from None
+        if error.errno not in _NO_LINKS:
+            raise
         made.rename(path)
 
 

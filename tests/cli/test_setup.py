@@ -53,16 +53,24 @@ def test_init_makes_what_is_missing_and_keeps_the_rest(machine: Any) -> None:
     assert after["secret.key"] != before["secret.key"]
 
 
-def test_init_makes_no_second_half_for_a_key_that_is_there(machine: Any) -> None:
+def test_init_completes_a_pair_whose_making_was_cut_off(machine: Any) -> None:
     machine("init")
-    public = machine.home / "config/key.pub.pem"
-    public.unlink()
+    before = files(machine)
+    (machine.home / "config/key.pub.pem").unlink()
     (machine.home / "config/trust.toml").unlink()
+    assert machine("init").returncode == 0
+    assert files(machine) == before
+
+
+def test_init_says_how_to_make_the_public_half_of_a_key_that_it_cannot_read(machine: Any) -> None:
+    machine("init")
+    key, public = machine.home / "config/key.pem", machine.home / "config/key.pub.pem"
+    public.unlink()
+    closed = ["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:word"]
+    key.write_bytes(subprocess.run(closed, check=True, capture_output=True).stdout)
     done = machine("init")
-    assert done.returncode == 0
-    assert "its public half, key.pub.pem, is missing" in done.stdout
-    assert not public.exists()
-    assert not (machine.home / "config/trust.toml").exists()
+    assert done.returncode == 2
+    assert f"{public}: missing; `openssl pkey -in {key} -pubout -out {public}` makes it" in done.stderr
 
 
 def test_trust_file_holds_the_key_that_was_made(machine: Any) -> None:

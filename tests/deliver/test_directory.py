@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 from collector import keeping
 from collector.bundle.layout import STATEMENT
 from collector.deliver.series import Link, key
-from collector.model import Sink, SinkRefused
+from collector.model import Sink, SinkRefused, SinkTaken
 from collector_directory import DirectorySink, collector_sinks
 
 KEY = "acme/20261124T020000Z/00000001-0123456789ab.zip"
@@ -312,3 +313,22 @@ def test_pruning_makes_no_hole_and_spares_what_is_young(
     gone = days[: left[0] - 1]
     assert all(day is None or day < now - keep for day in gone)
     assert not gone or gone[-1] is not None
+
+
+def test_two_that_store_one_key_at_once_leave_it_whole_and_the_later_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (DirectorySink({"path": str(tmp_path)}) for _ in range(2))
+    link = os.link
+
+    def late(made: Path, path: Path) -> None:
+        monkeypatch.setattr(os, "link", link)
+        with ThreadPoolExecutor(1) as other:
+            other.submit(put, two, KEY, b"bundle").result()
+        link(made, path)
+
+    monkeypatch.setattr(os, "link", late)
+    with pytest.raises(SinkTaken):
+        put(one, KEY, b"bundle")
+    assert files(tmp_path) == [KEY]
+    assert read(one, KEY) == b"bundle"

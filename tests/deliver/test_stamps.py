@@ -16,6 +16,7 @@ from collector.bundle.identity import PublicKey
 from collector.bundle.seal import seal
 from collector.bundle.trust import Authority, Trust, TrustedKey
 from collector.bundle.verify import verify
+from collector.deliver import durable
 from collector.deliver.outbox import Outbox
 from collector.deliver.series import Link, key, record_head
 from collector.deliver.stamps import LateStamps, OwedStamps
@@ -174,6 +175,28 @@ def test_a_crash_while_stamps_are_put_repeats_and_changes_nothing(site: Site, ru
     for sink in ("one", "two"):
         assert site.beside(stem, sink) == [".other.tsr", ".sigstore.json", ".tsa.tsr", ".zip"]
         assert len(verify(site.folder / sink / f"{stem}.zip", site.trust).stamps) == 2
+
+
+def test_a_stamp_that_cannot_be_noted_is_put_nowhere_and_asked_for_again(
+    site: Site, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.tsa.mode = "down"
+    stem = site.run(run)
+    site.deliver()
+    site.tsa.mode = "good"
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "write", _full)
+        late = site.deliver()
+    assert any("outbox cannot be written: [Errno 28]" in each for each in late.problems)
+    assert (late.fetched, site.beside(stem)) == ([], [".zip"])
+    assert not site.deliver().problems
+    for sink in ("one", "two"):
+        assert site.beside(stem, sink) == [".sigstore.json", ".tsa.tsr", ".zip"]
+        assert not verify(site.folder / sink / f"{stem}.zip", site.trust).warnings
+
+
+def _full(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_an_authority_that_fails_is_asked_once_for_all_bundles(site: Site, run: Any) -> None:
