@@ -33,8 +33,8 @@ NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_
 def files(draw: st.DrawFn) -> bytes:
     """A trust file of three keys as people would write it."""
     parts = []
-    for key in PAIRS[:3]:
-        body = trust_entry(key.pem, draw(NAMES)).split("[[key]]\n")[1]
+    for key, purpose in zip(PAIRS[:3], ("bundle", "bundle", "witness"), strict=True):
+        body = trust_entry(key.pem, draw(NAMES), purpose=purpose).split("[[key]]\n")[1]
         lines = body.split("\n", 2)
         head = f"{draw(NOISE)}{draw(HEADERS)}\n{draw(NOISE)}{lines[0]}\n{draw(NOISE)}"
         parts.append(head + "\n".join(lines[1:]) + draw(MORE) + draw(NOISE))
