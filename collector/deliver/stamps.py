@@ -142,9 +142,8 @@ class OwedStamps:
         for note in notes:
             try:
                 self._fetch(note, known, skip, failed, late)
-            except (
-                OSError
-            ) as error:  # this machine's disk: what was noted before goes to the sinks all the same
+            except OSError as error:
+                # This machine's disk: what was noted before goes to the sinks all the same.
                 late.problems.append(f"{note.stem}: the outbox cannot be written: {error}")
         turns = [Turn(sink) for sink in sinks if not sink.replaces]
         side_by_side(turns, lambda turn: self._serve(turn, notes, waiting), self._seconds)
